@@ -89,10 +89,12 @@ rig: ## Fetch or build the control plane and Flux for e2e, bench and demo.
 
 .PHONY: generate
 generate: $(CONTROLLER_GEN) ## Write the deep copies of the API types.
+	@rm -f api/*/zz_generated.deepcopy.go # what is there and not marked as generated would be taken as written by hand
 	@$(CONTROLLER_GEN) object:headerFile=$(BOILERPLATE) paths=./api/...
 
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Write the CRDs and the operator's ClusterRole from the markers in the code.
+	@rm -f $(CRD_DIR)/*.yaml # a kind that is gone leaves nothing behind
 	@$(CONTROLLER_GEN) crd:allowDangerousTypes=false paths=./api/... output:crd:dir=$(CRD_DIR)
 	@$(CONTROLLER_GEN) rbac:roleName=$(RBAC_ROLE),fileName=$(notdir $(RBAC_FILE)) paths=./internal/... output:rbac:dir=$(dir $(RBAC_FILE))
 
