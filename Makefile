@@ -116,8 +116,9 @@ lint: $(GOLANGCI_LINT) ## Check the Go code by the rules of .golangci.yaml.
 	@$(GOLANGCI_LINT) run
 
 .PHONY: verify
-verify: ## Fail when generated code, manifests or docs are not what the sources say.
+verify: ## Fail when generated code, manifests, docs or go.mod are not what the sources say.
 	@hack/verify.sh $(GENERATED) -- $(MAKE) generate manifests api-docs
+	@go mod tidy -diff || { echo "go.mod or go.sum is not tidy: commit what 'go mod tidy' writes" >&2; exit 1; }
 
 # Tools are built from the versions in hack/tools/go.mod and again when that file changes.
 tool-package-controller-gen := sigs.k8s.io/controller-tools/cmd/controller-gen
