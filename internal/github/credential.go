@@ -49,12 +49,13 @@ type Credential struct {
 
 // secretData is the content of a Credential.
 type secretData struct {
-	kind         CredentialKind
-	fingerprint  string
-	token        string
-	app          appIdentity
-	apiURL       string
-	certificates *x509.CertPool
+	kind        CredentialKind
+	fingerprint string
+	token       string
+	app         appIdentity
+	apiURL      string
+	// authorities are certificates in PEM form that are trusted besides the system's.
+	authorities []byte
 }
 
 // appIdentity is what a GitHub App needs to mint installation tokens. Exactly one of installationID and owner is set.
@@ -105,10 +106,10 @@ func CredentialFromSecret(data map[string][]byte) (Credential, error) {
 		}
 	}
 	if ca, ok := data[keyCACert]; ok {
-		secret.certificates = x509.NewCertPool()
-		if !secret.certificates.AppendCertsFromPEM(ca) {
+		if !x509.NewCertPool().AppendCertsFromPEM(ca) {
 			return Credential{}, &CredentialError{Key: keyCACert, Reason: "it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"}
 		}
+		secret.authorities = ca
 	}
 	secret.fingerprint = fingerprint(data)
 	return Credential{secret: secret}, nil

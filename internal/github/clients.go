@@ -1,0 +1,190 @@
+package github
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+
+	gogithub "github.com/google/go-github/v92/github"
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+const (
+	// maxConnections bounds the credentials that are held at a time. One that was pushed out begins anew: cold caches.
+	maxConnections = 512
+	maxCommits     = 65536
+	maxComparisons = 4096
+	maxSent        = 16384
+)
+
+// Clients gives a [Client] for a repository and a credential, and shares between them what belongs to the credential:
+// connections, App tokens, conditional requests, the rate budget; and what never changes: commits and comparisons, kept
+// per credential, so that nobody sees what only another may. Use one for the whole process.
+type Clients struct {
+	options Options
+	etags   *etagCache
+	memory  *memory
+
+	commits     *lru.Cache[string, Commit]
+	comparisons *lru.Cache[string, Comparison]
+	sent        *lru.Cache[string, Status]
+
+	mu          sync.Mutex
+	connections *lru.Cache[string, *connection]
+}
+
+// connection is what one credential shares at one API root.
+type connection struct {
+	key         string
+	apiURL      string
+	fingerprint string
+	sdk         *gogithub.Client
+	limits      *limiter
+	closeIdle   func()
+}
+
+// NewClients makes an empty registry. It asks nothing of GitHub.
+func NewClients(options Options) *Clients {
+	options = options.withDefaults()
+	c := &Clients{options: options, etags: newETagCache(), memory: newMemory(options.Now)}
+	// New and NewWithEvict fail only for a size that is not positive.
+	c.commits, _ = lru.New[string, Commit](maxCommits)
+	c.comparisons, _ = lru.New[string, Comparison](maxComparisons)
+	c.sent, _ = lru.New[string, Status](maxSent)
+	c.connections, _ = lru.NewWithEvict(maxConnections, func(_ string, evicted *connection) { evicted.closeIdle() })
+	return c
+}
+
+// For gives the client of a repository with a credential. It is cheap and asks nothing of GitHub.
+func (c *Clients) For(repo Repository, credential Credential) (*Client, error) {
+	key := repo.APIURL + " " + credential.Fingerprint()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	shared, ok := c.connections.Get(key)
+	if !ok {
+		var err error
+		if shared, err = c.connect(key, repo.APIURL, credential); err != nil {
+			return nil, err
+		}
+		c.connections.Add(key, shared)
+	}
+	return &Client{clients: c, shared: shared, repo: repo}, nil
+}
+
+// Invalidate makes everything that is remembered about a repository old, for every credential: the next observation
+// asks. Webhooks call it, and so does every write of a [Client].
+func (c *Clients) Invalidate(repo Repository) { c.memory.invalidate(repo.Key()) }
+
+// InvalidateKey is [Clients.Invalidate] for a key of [Event.Key].
+func (c *Clients) InvalidateKey(key string) { c.memory.invalidate(key) }
+
+// CredentialBudget is the budget of one credential at one API root.
+type CredentialBudget struct {
+	APIURL string
+	// Fingerprint is the credential's.
+	Fingerprint string
+	Budget      Budget
+}
+
+// Budgets gives what is left of the primary limit, for every credential that is held.
+func (c *Clients) Budgets() []CredentialBudget {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	budgets := make([]CredentialBudget, 0, c.connections.Len())
+	for _, shared := range c.connections.Values() {
+		budgets = append(budgets, CredentialBudget{APIURL: shared.apiURL, Fingerprint: shared.fingerprint, Budget: shared.limits.current()})
+	}
+	return budgets
+}
+
+// connect makes what a credential shares.
+func (c *Clients) connect(key, apiURL string, credential Credential) (*connection, error) {
+	root, err := url.Parse(apiURL)
+	if err != nil || root.Host == "" {
+		return nil, &URLError{Field: "apiURL", Reason: fmt.Sprintf("is %q, which cannot be asked", apiURL)}
+	}
+	shared := &connection{
+		key: key, apiURL: apiURL, fingerprint: credential.Fingerprint(),
+		limits: &limiter{now: c.options.Now}, closeIdle: func() {},
+	}
+	base := c.options.Transport
+	if base == nil {
+		own, err := newBaseTransport(credential)
+		if err != nil {
+			return nil, err
+		}
+		base, shared.closeIdle = own, own.CloseIdleConnections
+	}
+	tokens, err := c.tokensOf(credential, root, base)
+	if err != nil {
+		return nil, err
+	}
+	shared.sdk, err = c.newSDK(root, &transport{
+		base: base, root: root, tokens: tokens, limits: shared.limits, etags: c.etags,
+		maxBody: c.options.MaxBody, onCall: c.options.OnCall, slots: make(chan struct{}, maxConcurrent),
+	})
+	return shared, err
+}
+
+// tokensOf gives the source of tokens that suits the credential.
+func (c *Clients) tokensOf(credential Credential, root *url.URL, base http.RoundTripper) (tokenSource, error) {
+	if credential.Kind() != App {
+		if credential.secret == nil {
+			return fixedToken(""), nil
+		}
+		return fixedToken(credential.secret.token), nil
+	}
+	app := credential.secret.app
+	// An App's own requests have a budget of their own, so a limiter of their own; and nothing of theirs is cached.
+	sdk, err := c.newSDK(root, &transport{
+		base: base, root: root, tokens: appJWT{id: app.id, key: app.key, now: c.options.Now},
+		limits: &limiter{now: c.options.Now}, maxBody: c.options.MaxBody, onCall: c.options.OnCall,
+		slots: make(chan struct{}, maxConcurrent),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &installationTokens{app: app, api: sdk, now: c.options.Now, timeout: c.options.Timeout, installationID: app.installationID}, nil
+}
+
+// newSDK makes GitHub's Go client over a transport. Its own rate-limit check is off: it knows no clock but the wall's,
+// and the transport does it.
+func (c *Clients) newSDK(root *url.URL, over http.RoundTripper) (*gogithub.Client, error) {
+	base := root.String() + "/"
+	sdk, err := gogithub.NewClient(
+		gogithub.WithHTTPClient(&http.Client{Transport: over, Timeout: c.options.Timeout, CheckRedirect: sameHost}),
+		gogithub.WithURLs(&base, &base),
+		gogithub.WithUserAgent(c.options.UserAgent),
+		gogithub.WithDisableRateLimitCheck(),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for %s: %w", root.Host, err)
+	}
+	return sdk, nil
+}
+
+// newBaseTransport makes the connections of one credential, trusting the Secret's authorities besides the system's.
+func newBaseTransport(credential Credential) (*http.Transport, error) {
+	standard, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		standard = &http.Transport{Proxy: http.ProxyFromEnvironment}
+	}
+	own := standard.Clone()
+	own.MaxIdleConnsPerHost = maxConcurrent
+	own.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if credential.secret == nil || credential.secret.authorities == nil {
+		return own, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(credential.secret.authorities) {
+		return nil, &CredentialError{Key: keyCACert, Reason: "it holds no certificate in PEM form"}
+	}
+	own.TLSClientConfig.RootCAs = pool
+	return own, nil
+}

@@ -1,0 +1,163 @@
+package github
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	gogithub "github.com/google/go-github/v92/github"
+)
+
+const (
+	// maxMessage bounds the first line of a commit's message, in characters.
+	maxMessage = 200
+	// maxComparedCommits and maxComparedFiles are GitHub's bounds of one comparison
+	// (https://docs.github.com/en/rest/commits/commits#compare-two-commits).
+	maxComparedCommits = 250
+	maxComparedFiles   = 300
+	// walkAhead is from how many steps on a walk is worth a listing before it.
+	walkAhead = 3
+)
+
+// Commit gives a commit by its full SHA. Commits never change, so each is asked for once. An unknown one is a
+// [*NotFoundError].
+func (c *Client) Commit(ctx context.Context, sha string) (Commit, error) {
+	if err := checkSHA(sha); err != nil {
+		return Commit{}, err
+	}
+	if commit, ok := c.clients.commits.Get(c.key(sha)); ok {
+		return commit, nil
+	}
+	sdk, owner, name := c.sdk()
+	found, _, err := sdk.Git.GetCommit(ctx, owner, name, sha)
+	if err != nil {
+		return Commit{}, c.explain(ctx, err, "reading commit %s", short(sha))
+	}
+	commit := commitFromGit(found)
+	c.clients.commits.Add(c.key(sha), commit)
+	return commit, nil
+}
+
+// FirstParents gives the commit and its first parents, newest first, n commits in all or fewer where history ends.
+func (c *Client) FirstParents(ctx context.Context, sha string, n int) ([]Commit, error) {
+	if n > walkAhead {
+		if err := c.prefetch(ctx, sha, n); err != nil {
+			return nil, err
+		}
+	}
+	walked := make([]Commit, 0, max(n, 0))
+	for len(walked) < n && sha != "" {
+		commit, err := c.Commit(ctx, sha)
+		if err != nil {
+			return nil, err
+		}
+		walked = append(walked, commit)
+		sha = ""
+		if len(commit.Parents) > 0 {
+			sha = commit.Parents[0]
+		}
+	}
+	return walked, nil
+}
+
+// prefetch reads one page of history, which holds most or all of the first parents: one request instead of n.
+func (c *Client) prefetch(ctx context.Context, sha string, n int) error {
+	if err := checkSHA(sha); err != nil {
+		return err
+	}
+	if _, ok := c.clients.commits.Get(c.key(sha)); ok {
+		return nil
+	}
+	sdk, owner, name := c.sdk()
+	listed, _, err := sdk.Repositories.ListCommits(ctx, owner, name, &gogithub.CommitsListOptions{
+		SHA: sha, ListOptions: gogithub.ListOptions{PerPage: min(n, pageSize)},
+	})
+	if err != nil {
+		return c.explain(ctx, err, "reading the history before %s", short(sha))
+	}
+	for _, commit := range listed {
+		c.clients.commits.Add(c.key(commit.GetSHA()), commitFromRepository(commit))
+	}
+	return nil
+}
+
+// Compare says how head differs from base, both full SHAs. The answer never changes, so it is asked for once.
+func (c *Client) Compare(ctx context.Context, base, head string) (Comparison, error) {
+	for _, sha := range []string{base, head} {
+		if err := checkSHA(sha); err != nil {
+			return Comparison{}, err
+		}
+	}
+	if base == head {
+		return Comparison{Identical: true, MergeBase: base}, nil
+	}
+	key := c.key(base, head)
+	if comparison, ok := c.clients.comparisons.Get(key); ok {
+		return comparison, nil
+	}
+	sdk, owner, name := c.sdk()
+	compared, _, err := sdk.Repositories.CompareCommits(ctx, owner, name, base, head, nil)
+	if err != nil {
+		return Comparison{}, c.explain(ctx, err, "comparing %s with %s", short(base), short(head))
+	}
+	comparison := comparisonFrom(compared)
+	c.clients.comparisons.Add(key, comparison)
+	return comparison, nil
+}
+
+func comparisonFrom(compared *gogithub.CommitsComparison) Comparison {
+	comparison := Comparison{
+		Ahead:            compared.GetAheadBy(),
+		Behind:           compared.GetBehindBy(),
+		MergeBase:        compared.GetMergeBaseCommit().GetSHA(),
+		CommitsTruncated: compared.GetTotalCommits() > min(len(compared.Commits), maxComparedCommits),
+		FilesTruncated:   len(compared.Files) >= maxComparedFiles,
+		Identical:        compared.GetStatus() == "identical",
+	}
+	for _, commit := range compared.Commits[:min(len(compared.Commits), maxComparedCommits)] {
+		comparison.Commits = append(comparison.Commits, commitFromRepository(commit))
+	}
+	for _, file := range compared.Files[:min(len(compared.Files), maxComparedFiles)] {
+		comparison.Files = append(comparison.Files, file.GetFilename())
+		if previous := file.GetPreviousFilename(); previous != "" {
+			comparison.Files = append(comparison.Files, previous)
+		}
+	}
+	slices.Sort(comparison.Files)
+	comparison.Files = slices.Compact(comparison.Files)
+	return comparison
+}
+
+func commitFromGit(commit *gogithub.Commit) Commit {
+	return Commit{
+		SHA:        commit.GetSHA(),
+		Tree:       commit.GetTree().GetSHA(),
+		Parents:    parentsOf(commit.Parents),
+		Author:     commit.GetAuthor().GetName(),
+		AuthoredAt: commit.GetAuthor().GetDate().Time,
+		Message:    firstLine(commit.GetMessage()),
+		URL:        commit.GetHTMLURL(),
+	}
+}
+
+func commitFromRepository(commit *gogithub.RepositoryCommit) Commit {
+	converted := commitFromGit(commit.GetCommit())
+	converted.SHA = commit.GetSHA()
+	converted.Parents = parentsOf(commit.Parents)
+	converted.URL = commit.GetHTMLURL()
+	return converted
+}
+
+func parentsOf(parents []*gogithub.Commit) []string {
+	shas := make([]string, 0, len(parents))
+	for _, parent := range parents {
+		shas = append(shas, parent.GetSHA())
+	}
+	return shas
+}
+
+// firstLine is what people read of a message.
+func firstLine(message string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
+	return cut(strings.TrimSpace(line), maxMessage)
+}

@@ -1,0 +1,90 @@
+package github
+
+import (
+	"context"
+	"time"
+)
+
+// Observer says what a repository looks like, asked once for everybody: each piece (the repository, each branch, the
+// releases) is remembered per API root, repository and credential, and those who ask at the same time share one
+// question.
+type Observer struct {
+	clients *Clients
+}
+
+// NewObserver makes an observer on the shared clients.
+func NewObserver(clients *Clients) *Observer { return &Observer{clients: clients} }
+
+// Request is what to observe.
+type Request struct {
+	// Branches are the branches whose heads are wanted.
+	Branches []string
+	// Releases asks for the published releases.
+	Releases bool
+	// MaxAge is how old a piece may be: the interval that the application asks for. 0 asks GitHub.
+	MaxAge time.Duration
+}
+
+// Observation is what was seen. Its slices and map are shared: read only.
+type Observation struct {
+	Repository RepositoryInfo
+	// Branches has an entry for every branch that was asked for.
+	Branches map[string]BranchHead
+	// Releases are the published releases, newest first; nil when not asked for.
+	Releases []Release
+	// FetchedAt is when the oldest piece was asked for.
+	FetchedAt time.Time
+}
+
+// Observe gives what was asked for, from memory where that is young enough. When one piece fails, its error is
+// returned, and what was read before it is remembered for the next try.
+func (o *Observer) Observe(ctx context.Context, repo Repository, credential Credential, request Request) (Observation, error) {
+	client, err := o.clients.For(repo, credential)
+	if err != nil {
+		return Observation{}, err
+	}
+	observation := Observation{Branches: make(map[string]BranchHead, len(request.Branches))}
+	look := &look{client: client, maxAge: request.MaxAge}
+
+	if observation.Repository, err = piece(ctx, look, "repository", client.Info); err != nil {
+		return Observation{}, err
+	}
+	for _, branch := range request.Branches {
+		observation.Branches[branch], err = piece(ctx, look, "branch "+branch,
+			func(ctx context.Context) (BranchHead, error) { return client.Branch(ctx, branch) })
+		if err != nil {
+			return Observation{}, err
+		}
+	}
+	if request.Releases {
+		if observation.Releases, err = piece(ctx, look, "releases", client.Releases); err != nil {
+			return Observation{}, err
+		}
+	}
+	observation.FetchedAt = look.oldest
+	return observation, nil
+}
+
+// Invalidate makes every piece of a repository old, for every credential. Webhooks call it.
+func (o *Observer) Invalidate(repo Repository) { o.clients.Invalidate(repo) }
+
+// InvalidateKey is [Observer.Invalidate] for a key of [Event.Key].
+func (o *Observer) InvalidateKey(key string) { o.clients.InvalidateKey(key) }
+
+// look is one observation being put together.
+type look struct {
+	client *Client
+	maxAge time.Duration
+	// oldest is when the oldest piece so far was asked for.
+	oldest time.Time
+}
+
+// piece recalls one piece of an observation and keeps the time of the oldest.
+func piece[T any](ctx context.Context, l *look, name string, fetch func(context.Context) (T, error)) (T, error) {
+	value, fetchedAt, err := recall(ctx, l.client.clients.memory,
+		question{repository: l.client.repo.Key(), key: l.client.key("observe", name), maxAge: l.maxAge}, fetch)
+	if err == nil && (l.oldest.IsZero() || fetchedAt.Before(l.oldest)) {
+		l.oldest = fetchedAt
+	}
+	return value, err
+}

@@ -1,0 +1,149 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	gogithub "github.com/google/go-github/v92/github"
+)
+
+// NewPullRequest is a pull request to open, from a branch of the repository into another one of it.
+type NewPullRequest struct {
+	Title string
+	Body  string
+	// Head and Base are branch names.
+	Head, Base string
+	// Labels are added; GitHub makes those that do not exist.
+	Labels []string
+	// Reviewers are logins and TeamReviewers team slugs, asked when the pull request is opened.
+	Reviewers, TeamReviewers []string
+}
+
+// OpenedPullRequest is the open pull request of a head and base.
+type OpenedPullRequest struct {
+	PullRequest PullRequest
+	// Created tells one that was made now from one that was there.
+	Created bool
+	// Incomplete is what could not be added (labels, reviewers), nil when all is there. The pull request stands.
+	Incomplete error
+}
+
+// OpenPullRequest gives the open pull request of a head and base, and makes it when there is none. Calling it again makes
+// no second one: an open one is looked for first, and GitHub's refusal of a duplicate is answered by looking again. An
+// existing one keeps its title and body (see [Client.UpdatePullRequest]) and gets the labels that it lacks.
+func (c *Client) OpenPullRequest(ctx context.Context, wanted NewPullRequest) (OpenedPullRequest, error) {
+	if existing, err := c.findOpen(ctx, wanted); err != nil || existing != nil {
+		return c.complete(ctx, existing, wanted), err
+	}
+	sdk, owner, name := c.sdk()
+	created, _, err := sdk.PullRequests.Create(ctx, owner, name, gogithub.CreatePullRequest{
+		Title: &wanted.Title, Body: &wanted.Body, Head: wanted.Head, Base: wanted.Base,
+	})
+	err = c.explain(ctx, err, "opening the pull request from %s into %s", wanted.Head, wanted.Base)
+	if isRefused(err, "already exists") {
+		existing, findErr := c.findOpen(ctx, wanted)
+		if findErr != nil {
+			return OpenedPullRequest{}, findErr
+		}
+		if existing != nil {
+			return c.complete(ctx, existing, wanted), nil
+		}
+	}
+	if err != nil {
+		return OpenedPullRequest{}, err
+	}
+	pull := pullFrom(created)
+	opened := c.complete(ctx, &pull, wanted)
+	opened.Created = true
+	reviewersErr := c.RequestReviewers(ctx, pull.Number, wanted.Reviewers, wanted.TeamReviewers)
+	opened.Incomplete = errors.Join(opened.Incomplete, reviewersErr)
+	return opened, nil
+}
+
+// findOpen gives the open pull request of a head and base, or nil.
+func (c *Client) findOpen(ctx context.Context, wanted NewPullRequest) (*PullRequest, error) {
+	found, err := c.listPulls(ctx, 1, gogithub.PullRequestListOptions{
+		State: "open", Head: c.repo.Owner + ":" + wanted.Head, Base: wanted.Base,
+	})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
+}
+
+// complete adds the labels that a pull request lacks.
+func (c *Client) complete(ctx context.Context, pull *PullRequest, wanted NewPullRequest) OpenedPullRequest {
+	if pull == nil {
+		return OpenedPullRequest{}
+	}
+	labels, err := c.EnsureLabels(ctx, *pull, wanted.Labels)
+	pull.Labels = labels
+	return OpenedPullRequest{PullRequest: *pull, Incomplete: err}
+}
+
+// EnsureLabels adds the labels that a pull request lacks and gives all that it has. Others stay.
+func (c *Client) EnsureLabels(ctx context.Context, pull PullRequest, labels []string) ([]string, error) {
+	var missing []string
+	for _, label := range labels {
+		if !slices.ContainsFunc(pull.Labels, func(has string) bool { return strings.EqualFold(has, label) }) {
+			missing = append(missing, label)
+		}
+	}
+	if len(missing) == 0 {
+		return pull.Labels, nil
+	}
+	sdk, owner, name := c.sdk()
+	now, _, err := sdk.Issues.AddLabelsToIssue(ctx, owner, name, pull.Number, missing)
+	if err != nil {
+		return pull.Labels, c.explain(ctx, err, "labelling pull request #%d", pull.Number)
+	}
+	all := make([]string, 0, len(now))
+	for _, label := range now {
+		all = append(all, label.GetName())
+	}
+	return all, nil
+}
+
+// RequestReviewers asks people (logins) and teams (slugs) for a review. GitHub asks nobody when one of them is not a
+// collaborator ([*RefusedError]), and forgives asking again. None given is nothing to do.
+func (c *Client) RequestReviewers(ctx context.Context, number int, reviewers, teams []string) error {
+	if len(reviewers)+len(teams) == 0 {
+		return nil
+	}
+	sdk, owner, name := c.sdk()
+	_, _, err := sdk.PullRequests.RequestReviewers(ctx, owner, name, number, gogithub.ReviewersRequest{Reviewers: reviewers, TeamReviewers: teams})
+	return c.explain(ctx, err, "asking for reviews of pull request #%d", number)
+}
+
+// UpdatePullRequest gives a pull request this title and body, and says whether anything was different.
+func (c *Client) UpdatePullRequest(ctx context.Context, number int, title, body string) (changed bool, err error) {
+	current, err := c.GetPullRequest(ctx, number)
+	if err != nil {
+		return false, err
+	}
+	if current.Title == strings.TrimSpace(title) && sameText(current.Body, body) {
+		return false, nil
+	}
+	sdk, owner, name := c.sdk()
+	_, _, err = sdk.PullRequests.Edit(ctx, owner, name, number, &gogithub.PullRequest{Title: &title, Body: &body})
+	return err == nil, c.explain(ctx, err, "updating pull request #%d", number)
+}
+
+// sameText compares as GitHub shows it: its editor writes CRLF, and white space at the ends does not show.
+func sameText(a, b string) bool {
+	normal := func(text string) string { return strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n")) }
+	return normal(a) == normal(b)
+}
+
+// ClosePullRequest closes a pull request without merging it. One that is closed or merged already stays as it is.
+func (c *Client) ClosePullRequest(ctx context.Context, number int) error {
+	current, err := c.GetPullRequest(ctx, number)
+	if err != nil || current.State != PullRequestOpen {
+		return err
+	}
+	sdk, owner, name := c.sdk()
+	_, _, err = sdk.PullRequests.Edit(ctx, owner, name, number, &gogithub.PullRequest{State: new("closed")})
+	return c.explain(ctx, err, "closing pull request #%d", number)
+}

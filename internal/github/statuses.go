@@ -1,0 +1,70 @@
+package github
+
+import (
+	"context"
+
+	gogithub "github.com/google/go-github/v92/github"
+)
+
+// maxDescription is GitHub's bound of a status's description, in characters.
+const maxDescription = 140
+
+// StatusState is the state of a commit status.
+type StatusState string
+
+// The states of a commit status, as GitHub writes them.
+const (
+	StatusPending StatusState = "pending"
+	StatusSuccess StatusState = "success"
+	StatusFailure StatusState = "failure"
+	StatusError   StatusState = "error"
+)
+
+// Status is a commit status: one line on a commit, and a merge gate where the branch requires its context.
+type Status struct {
+	// Context is its name, such as mainstem/main.
+	Context string
+	State   StatusState
+	// Description is cut at 140 characters.
+	Description string
+	// TargetURL is where it links to; may be empty.
+	TargetURL string
+}
+
+// EnsureStatus makes a status the newest of its context on a commit, and says whether it had to be written. What this
+// process sent last is not asked for again; else GitHub's newest is read first, so that a restart writes nothing twice.
+func (c *Client) EnsureStatus(ctx context.Context, sha string, status Status) (written bool, err error) {
+	if err := checkSHA(sha); err != nil {
+		return false, err
+	}
+	status.Description = cut(bounded(status.Description), maxDescription)
+	key := c.key("status", sha, status.Context)
+	if last, ok := c.clients.sent.Get(key); ok && last == status {
+		return false, nil
+	}
+	current, err := c.statuses(ctx, sha)
+	if err != nil {
+		return false, err
+	}
+	for _, known := range current {
+		if known.GetContext() == status.Context && sameStatus(known, status) {
+			c.clients.sent.Add(key, status)
+			return false, nil
+		}
+	}
+	sdk, owner, name := c.sdk()
+	body := gogithub.RepoStatus{Context: &status.Context, State: new(string(status.State)), Description: &status.Description}
+	if status.TargetURL != "" {
+		body.TargetURL = &status.TargetURL
+	}
+	if _, _, err = sdk.Repositories.CreateStatus(ctx, owner, name, sha, body); err != nil {
+		return false, c.explain(ctx, err, "setting the status %s on commit %s", status.Context, short(sha))
+	}
+	c.clients.sent.Add(key, status)
+	return true, nil
+}
+
+func sameStatus(known *gogithub.RepoStatus, wanted Status) bool {
+	return known.GetState() == string(wanted.State) && known.GetDescription() == wanted.Description &&
+		known.GetTargetURL() == wanted.TargetURL
+}
