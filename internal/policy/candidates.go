@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+)
+
+// route is how releases reach an environment.
+type route int
+
+const (
+	// routeBranch deploys the head of a branch.
+	routeBranch route = iota
+	// routeRelease deploys published GitHub releases.
+	routeRelease
+	// routePinned deploys the very commit that is proven upstream.
+	routePinned
+	// routePullRequest merges the proven commit into a branch.
+	routePullRequest
+)
+
+func routeOf(entry *v1alpha1.ApplicationEnvironment) route {
+	switch {
+	case entry.PullRequest != nil:
+		return routePullRequest
+	case entry.Source == nil:
+		return routePinned
+	case entry.Source.Release != nil:
+		return routeRelease
+	}
+	return routeBranch
+}
+
+// Candidate is a Release that could enter an environment, or cannot, and why.
+type Candidate struct {
+	Release *v1alpha1.Release
+	// Reason is empty where it is eligible.
+	Reason string
+	// Message says why it is not.
+	Message string
+}
+
+// Eligible says that the candidate may be promoted without a person asking for it.
+func (c Candidate) Eligible() bool { return c.Reason == "" }
+
+// Reasons why a candidate is not eligible.
+const (
+	// ReasonVersionMissing : a template uses a variable that the release lacks.
+	ReasonVersionMissing = "VersionMissing"
+	// ReasonAlreadyDeployed : the environment was told to run it already.
+	ReasonAlreadyDeployed = "AlreadyDeployed"
+	// ReasonOlder : the environment runs a newer one.
+	ReasonOlder = "Older"
+	// ReasonRejected : it, or a newer one, was rejected there.
+	ReasonRejected = "Rejected"
+	// ReasonNotProven : an upstream has not proven it.
+	ReasonNotProven = "NotProven"
+	// ReasonDiverged : it has content that no upstream has proven.
+	ReasonDiverged = "Diverged"
+	// ReasonContained : the base branch contains it already, with more on top.
+	ReasonContained = "Contained"
+)
+
+// candidateChecks say why a Release is not eligible for an environment. Each returns an empty reason where it has no objection.
+var candidateChecks = []func(*State, *v1alpha1.ApplicationEnvironment, *v1alpha1.Release) (reason, message string){
+	notDeployed,
+	notOlder,
+	notRejected,
+	hasVariables,
+	isProven,
+	notContained,
+}
+
+// Candidates lists what could enter an environment, newest first, with why each cannot.
+func Candidates(s *State, env v1alpha1.EnvironmentName) []Candidate {
+	entry := s.entry(env)
+	if entry == nil {
+		return nil
+	}
+	var candidates []Candidate
+	for _, r := range pool(s, entry) {
+		candidate := Candidate{Release: r}
+		for _, check := range candidateChecks {
+			if candidate.Reason, candidate.Message = check(s, entry, r); candidate.Reason != "" {
+				break
+			}
+		}
+		candidates = append(candidates, candidate)
+	}
+	return candidates
+}
+
+// newestEligible returns the newest eligible candidate, or nil.
+func newestEligible(s *State, env v1alpha1.EnvironmentName) *v1alpha1.Release {
+	for _, c := range Candidates(s, env) {
+		if c.Eligible() {
+			return c.Release
+		}
+	}
+	return nil
+}
+
+// pool lists the Releases that an entry's source offers, newest first.
+func pool(s *State, entry *v1alpha1.ApplicationEnvironment) []*v1alpha1.Release {
+	var offered []*v1alpha1.Release
+	switch routeOf(entry) {
+	case routeBranch:
+		branch := s.GitHub.Branches[entry.Source.Branch]
+		if r := s.releaseOf(branch.Head.SHA, ""); branch.Found && r != nil {
+			offered = append(offered, r)
+		}
+	case routeRelease:
+		for _, r := range s.Releases {
+			if matchesSource(r.Spec.Version, r.Spec.Prerelease, r.Spec.Tag, entry.Source.Release) {
+				offered = append(offered, r)
+			}
+		}
+	case routePinned, routePullRequest:
+		first := s.upstreams(entry.Name)[:min(1, len(s.upstreams(entry.Name)))]
+		for _, r := range s.Releases {
+			if len(first) == 1 && proofIn(r, first[0]) {
+				offered = append(offered, r)
+			}
+		}
+	}
+	slices.SortStableFunc(offered, func(a, b *v1alpha1.Release) int { return -order(a, b) })
+	return offered
+}
+
+func proofIn(r *v1alpha1.Release, env v1alpha1.EnvironmentName) bool {
+	entry := ledgerOf(r, env)
+	return entry != nil && entry.ProvenAt != nil
+}
+
+// matchesSource says whether a tag's version is one that a release source follows.
+func matchesSource(version string, prerelease bool, tag string, source *v1alpha1.ReleaseSource) bool {
+	if tag == "" || version == "" || (prerelease && !source.Prereleases) {
+		return false
+	}
+	parsed, err := semver.NewVersion(version)
+	constraints, bad := versionRange(source)
+	return err == nil && bad == nil && constraints.Check(parsed) && (source.Prereleases || parsed.Prerelease() == "")
+}
+
+// comparable says whether one of two Releases is newer than the other in a way that means something: both have versions, or
+// both were observed on the same branch.
+func comparable(a, b *v1alpha1.Release) bool {
+	return (a.Spec.Version != "" && b.Spec.Version != "") || (a.Spec.Branch != "" && a.Spec.Branch == b.Spec.Branch)
+}
+
+// order compares two Releases: by version where both have one, else by observation.
+func order(a, b *v1alpha1.Release) int {
+	if a.Spec.Version != "" && b.Spec.Version != "" {
+		va, errA := semver.NewVersion(a.Spec.Version)
+		vb, errB := semver.NewVersion(b.Spec.Version)
+		if errA == nil && errB == nil && !va.Equal(vb) {
+			return va.Compare(vb)
+		}
+	}
+	return cmp.Or(cmp.Compare(a.Spec.Sequence, b.Spec.Sequence), cmp.Compare(a.Name, b.Name))
+}
+
+func newer(a, b *v1alpha1.Release) bool { return comparable(a, b) && order(a, b) > 0 }
+
+func notDeployed(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {
+	deployed := Deployed(s, entry.Name)
+	switch {
+	case deployed == nil && s.Flux[entry.Name].Applied == r.Spec.Commit && (r.Spec.Tag == "" || s.Flux[entry.Name].Release == r.Name):
+		return ReasonAlreadyDeployed, "it is what runs here already"
+	case deployed != nil && (deployed.Spec.Release == r.Name || deployed.Status.DeployedRelease == r.Name):
+		return ReasonAlreadyDeployed, fmt.Sprintf("Promotion %s deployed it", deployed.Name)
+	}
+	return "", ""
+}
+
+// notOlder keeps older Releases out. The head of a branch is what people want, even where they moved the branch back.
+func notOlder(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {
+	if routeOf(entry) == routeBranch {
+		return "", ""
+	}
+	deployed := Deployed(s, entry.Name)
+	if deployed == nil {
+		return "", ""
+	}
+	for _, name := range []string{deployed.Spec.Release, deployed.Status.DeployedRelease} {
+		if current := s.release(name); current != nil && newer(current, r) {
+			return ReasonOlder, fmt.Sprintf("%s is newer and was deployed already", current.Name)
+		}
+	}
+	return "", ""
+}
+
+func notRejected(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {
+	for _, other := range s.Releases {
+		ledger := ledgerOf(other, entry.Name)
+		if ledger == nil || ledger.RejectedAt == nil {
+			continue
+		}
+		if other.Name == r.Name || (other.Spec.Commit == r.Spec.Commit && other.Spec.Tag == r.Spec.Tag) || newer(other, r) {
+			return ReasonRejected, fmt.Sprintf("%s was rejected here (%s): only a newer release goes in by itself, or this one when a person promotes it", other.Name, ledger.Reason)
+		}
+	}
+	return "", ""
+}
+
+func hasVariables(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {
+	has := map[string]bool{"tag": r.Spec.Tag != "", "version": r.Spec.Version != "", "branch": r.Spec.Branch != ""}
+	var lacking []string
+	for _, variable := range s.Templates[entry.Name].Needs {
+		if !has[variable] {
+			lacking = append(lacking, "${"+variable+"}")
+		}
+	}
+	if len(lacking) == 0 {
+		return "", ""
+	}
+	return ReasonVersionMissing, fmt.Sprintf("deploy uses %s, which this release does not have: follow GitHub releases with source.release, or use ${shortCommit}", strings.Join(lacking, ", "))
+}
+
+func isProven(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {
+	found := prove(s, entry.Name, subjectOf(r))
+	if found.proven() {
+		return "", ""
+	}
+	if routeOf(entry) == routeBranch || routeOf(entry) == routeRelease {
+		return ReasonDiverged, fmt.Sprintf("%s is not proven in %s, neither by its commit nor by its content nor as the merge of something proven: let it be proven there, or promote it with bypass: [proven]", short(r.Spec.Commit), found.missing)
+	}
+	return ReasonNotProven, fmt.Sprintf("%s is not proven in %s yet", short(r.Spec.Commit), found.missing)
+}
+
+// notContained keeps back what the base branch has already, unless the base is the very same content and waits to be deployed.
+func notContained(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {
+	if routeOf(entry) != routePullRequest {
+		return "", ""
+	}
+	base := s.GitHub.Branches[entry.Source.Branch]
+	if !base.Found || base.Head.SHA == r.Spec.Commit || base.Head.Tree == r.Spec.Content {
+		if base.Found && s.alreadyTold(entry.Name, base.Head.SHA) {
+			return ReasonAlreadyDeployed, fmt.Sprintf("branch %s has the same content, and is deployed", entry.Source.Branch)
+		}
+		return "", ""
+	}
+	distance, known := s.GitHub.Distances[Span{Base: base.Head.SHA, Head: r.Spec.Commit}]
+	if known && distance.Ahead == 0 {
+		return ReasonContained, fmt.Sprintf("branch %s contains it already, with %d commits on top that were not proven upstream: merge %s back, or promote its head with bypass: [proven]",
+			entry.Source.Branch, distance.Behind, entry.Source.Branch)
+	}
+	return "", ""
+}
+
+// alreadyTold says that an environment was last told to run a commit.
+func (s *State) alreadyTold(env v1alpha1.EnvironmentName, commit string) bool {
+	if pinned := Pinned(s, env); pinned != nil {
+		return pinned.Spec.Commit == commit
+	}
+	return Deployed(s, env) == nil && s.Flux[env].Applied == commit
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package policy
+
+import (
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// failureReasons are the Ready reasons with which kustomize-controller says that it failed at a revision. Its other reasons
+// (ArtifactFailed, DependencyNotReady, HealthCheckCanceled) mean that it has yet to try.
+var failureReasons = []string{"BuildFailed", "ReconciliationFailed", "HealthCheckFailed", "PruneFailed"}
+
+// healthyAt says that Flux reports a commit as applied and healthy: it looked at the current spec, it is Ready at the commit, so
+// is its source, and Ready means healthy because health is waited for.
+func (f Flux) healthyAt(commit string) bool {
+	return f.Exists && !f.Suspended && f.GenerationObserved && f.Ready == string(metav1.ConditionTrue) && f.ChecksHealth &&
+		commit != "" && f.Applied == commit && f.SourceCommit == commit
+}
+
+// failedAt says that Flux tried a commit since a moment, and failed. Flux observes a generation only when it succeeds, so the
+// commit that it attempted is what counts. Conditions have whole seconds.
+func (f Flux) failedAt(commit string, since time.Time) bool {
+	return f.Exists && commit != "" && f.Attempted == commit && f.Ready == string(metav1.ConditionFalse) &&
+		slices.Contains(failureReasons, f.Reason) && !f.ReadyChangedAt.Before(since.Truncate(time.Second))
+}
+
+// health says how what runs is doing, as far as Flux says anything: Unknown while it looks, which happens at every
+// reconciliation and means nothing.
+func (f Flux) health() metav1.ConditionStatus {
+	switch {
+	case !f.Exists || f.Applied == "":
+		return metav1.ConditionUnknown
+	case f.healthyAt(f.Applied):
+		return metav1.ConditionTrue
+	case f.Ready == string(metav1.ConditionFalse) && slices.Contains(failureReasons, f.Reason):
+		return metav1.ConditionFalse
+	}
+	return metav1.ConditionUnknown
+}
