@@ -30,11 +30,9 @@ RIG := go run ./test/rig/cmd/rig
 
 BOILERPLATE := hack/boilerplate.go.txt
 CRD_DIR := config/crd/bases
-RBAC_FILE := config/rbac/role.yaml
-RBAC_ROLE := mainstem
 API_DOCS := docs/reference/api.md
 # Everything that a generator writes, for `make verify`.
-GENERATED := $(patsubst %/,%/zz_generated.deepcopy.go,$(wildcard api/*/)) $(CRD_DIR) $(RBAC_FILE) $(API_DOCS)
+GENERATED := $(patsubst %/,%/zz_generated.deepcopy.go,$(wildcard api/*/)) $(CRD_DIR) $(API_DOCS)
 
 GO_TEST := go test $(TEST_FLAGS) $(if $(RUN),-run '$(RUN)')
 
@@ -93,10 +91,9 @@ generate: $(CONTROLLER_GEN) ## Write the deep copies of the API types.
 	@$(CONTROLLER_GEN) object:headerFile=$(BOILERPLATE) paths=./api/...
 
 .PHONY: manifests
-manifests: $(CONTROLLER_GEN) ## Write the CRDs and the operator's ClusterRole from the markers in the code.
+manifests: $(CONTROLLER_GEN) ## Write the CRDs from the markers in the code.
 	@rm -f $(CRD_DIR)/*.yaml # a kind that is gone leaves nothing behind
 	@$(CONTROLLER_GEN) crd:allowDangerousTypes=false paths=./api/... output:crd:dir=$(CRD_DIR)
-	@$(CONTROLLER_GEN) rbac:roleName=$(RBAC_ROLE),fileName=$(notdir $(RBAC_FILE)) paths=./internal/... output:rbac:dir=$(dir $(RBAC_FILE))
 
 .PHONY: api-docs
 api-docs: $(CRD_REF_DOCS) ## Write docs/reference/api.md from the API types.

@@ -34,8 +34,8 @@ type Promotion struct {
 
 // PromotionSpec says which Release goes into which Environment.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.bypass) || (has(self.reason) && self.reason != ”)",message="a promotion that bypasses gates needs a reason: say why in spec.reason"
-// +kubebuilder:validation:XValidation:rule="!has(self.rollback) || !self.rollback || !has(self.bypass)",message="a rollback asks no gate but hold, so there is nothing to bypass: take bypass away"
+// +kubebuilder:validation:XValidation:rule="!has(self.bypass) || self.bypass.size() == 0 || (has(self.reason) && self.reason.trim().size() > 0)",message="a promotion that bypasses gates needs a reason: say why in spec.reason"
+// +kubebuilder:validation:XValidation:rule="!has(self.rollback) || !self.rollback || !has(self.bypass) || self.bypass.size() == 0",message="a rollback asks no gate but hold, so there is nothing to bypass: take bypass away"
 type PromotionSpec struct {
 	// Application is the name of the Application in this namespace.
 	// +kubebuilder:validation:MinLength=1
