@@ -132,12 +132,9 @@ func (c *Clients) connect(key, apiURL string, credential Credential) (*connectio
 // tokensOf gives the source of tokens that suits the credential.
 func (c *Clients) tokensOf(credential Credential, root *url.URL, base http.RoundTripper) (tokenSource, error) {
 	if credential.Kind() != App {
-		if credential.secret == nil {
-			return fixedToken(""), nil
-		}
-		return fixedToken(credential.secret.token), nil
+		return fixedToken(credential.secret().token), nil
 	}
-	app := credential.secret.app
+	app := credential.secret().app
 	// An App's own requests have a budget of their own, so a limiter of their own; and nothing of theirs is cached.
 	sdk, err := c.newSDK(root, &transport{
 		base: base, root: root, tokens: appJWT{id: app.id, key: app.key, now: c.options.Now},
@@ -175,14 +172,14 @@ func newBaseTransport(credential Credential) (*http.Transport, error) {
 	own := standard.Clone()
 	own.MaxIdleConnsPerHost = maxConcurrent
 	own.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	if credential.secret == nil || credential.secret.authorities == nil {
+	if credential.secret().authorities == nil {
 		return own, nil
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	if !pool.AppendCertsFromPEM(credential.secret.authorities) {
+	if !pool.AppendCertsFromPEM(credential.secret().authorities) {
 		return nil, &CredentialError{Key: keyCACert, Reason: "it holds no certificate in PEM form"}
 	}
 	own.TLSClientConfig.RootCAs = pool

@@ -43,8 +43,17 @@ const (
 // Credential is what a Secret says about how to authenticate. The zero Credential is [Anonymous]. Whatever prints or
 // marshals it shows its kind and fingerprint, never the secret.
 type Credential struct {
-	// A pointer, because fmt cannot call methods of unexported fields: there it prints an address.
-	secret *secretData
+	// A function, because fmt cannot call methods of unexported fields: of a function it prints the address whatever
+	// the verb, of a pointer it would follow some.
+	data func() *secretData
+}
+
+// secret is the content; an empty one for the zero Credential.
+func (c Credential) secret() *secretData {
+	if c.data == nil {
+		return &secretData{kind: Anonymous, fingerprint: "anonymous"}
+	}
+	return c.data()
 }
 
 // secretData is the content of a Credential.
@@ -112,7 +121,7 @@ func CredentialFromSecret(data map[string][]byte) (Credential, error) {
 		secret.authorities = ca
 	}
 	secret.fingerprint = fingerprint(data)
-	return Credential{secret: secret}, nil
+	return Credential{data: func() *secretData { return secret }}, nil
 }
 
 // usesApp says whether the Secret means a GitHub App: any of its keys is there. So that a Secret with a forgotten key
@@ -227,27 +236,18 @@ func fingerprint(data map[string][]byte) string {
 
 // Kind says how the credential authenticates.
 func (c Credential) Kind() CredentialKind {
-	if c.secret == nil {
-		return Anonymous
-	}
-	return c.secret.kind
+	return c.secret().kind
 }
 
 // Fingerprint identifies the credential in cache keys and logs: 128 bits of a SHA-256, from which nothing can be read
 // back.
 func (c Credential) Fingerprint() string {
-	if c.secret == nil {
-		return "anonymous"
-	}
-	return c.secret.fingerprint
+	return c.secret().fingerprint
 }
 
 // APIURL is the REST root that the Secret names as githubAppBaseURL, or "" when it names none. Give it to [ParseURL].
 func (c Credential) APIURL() string {
-	if c.secret == nil {
-		return ""
-	}
-	return c.secret.apiURL
+	return c.secret().apiURL
 }
 
 // String is the kind and the fingerprint.

@@ -1,0 +1,113 @@
+package github
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestVerifySignature(t *testing.T) {
+	// The example of https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries.
+	secret, body := []byte("It's a Secret to Everybody"), []byte("Hello, World!")
+	const good = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+	for _, tc := range []struct {
+		name   string
+		secret []byte
+		body   []byte
+		header string
+		want   error
+	}{
+		{"GitHub's example", secret, body, good, nil},
+		{"another body", secret, []byte("Hello, World?"), good, ErrBadSignature},
+		{"another secret", []byte("x"), body, good, ErrBadSignature},
+		{"no secret", nil, body, good, ErrNoSecret},
+		{"no signature", secret, body, "", ErrUnsigned},
+		{"SHA-1", secret, body, "sha1=757107ea0eb2509fc211221cce984b8a37570b6d", ErrUnsigned},
+		{"half of it", secret, body, good[:40], ErrBadSignature},
+		{"empty", secret, body, "sha256=", ErrBadSignature},
+		{"no hexadecimal", secret, body, "sha256=zz", ErrBadSignature},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := VerifySignature(tc.secret, tc.body, tc.header); !errors.Is(err, tc.want) {
+				t.Errorf("got %v, want %v", err, tc.want)
+			}
+		})
+	}
+}
+
+const (
+	shaA = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	shaB = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	shaC = "cccccccccccccccccccccccccccccccccccccccc"
+	shaD = "dddddddddddddddddddddddddddddddddddddddd"
+)
+
+func TestParseEvent(t *testing.T) {
+	const zeros = "0000000000000000000000000000000000000000"
+	body := func(fields string) string {
+		return `{"repository":{"full_name":"Acme/Podinfo","html_url":"https://GHE.example.com:8443/Acme/Podinfo","clone_url":"https://x/y.git"}` + fields + `}`
+	}
+	event := func(e Event) Event {
+		e.Host, e.Repository = "ghe.example.com:8443", "Acme/Podinfo"
+		return e
+	}
+	for _, tc := range []struct {
+		name, kind, body string
+		want             Event
+	}{
+		{"a push", "push", body(`,"ref":"refs/heads/feature/x","before":"` + shaA + `","after":"` + shaB + `"`),
+			event(Event{Kind: EventPush, Branch: "feature/x", SHAs: []string{shaA, shaB}})},
+		{"a push that creates", "push", body(`,"ref":"refs/heads/main","before":"` + zeros + `","after":"` + shaB + `"`),
+			event(Event{Kind: EventPush, Branch: "main", SHAs: []string{shaB}})},
+		{"a push of a tag", "push", body(`,"ref":"refs/tags/v1","before":"` + zeros + `","after":"` + shaB + `"`),
+			event(Event{Kind: EventPush, Tag: "v1", SHAs: []string{shaB}})},
+		{"a branch is created", "create", body(`,"ref":"main","ref_type":"branch"`), event(Event{Kind: EventCreate, Branch: "main"})},
+		{"a tag is deleted", "delete", body(`,"ref":"v1","ref_type":"tag"`), event(Event{Kind: EventDelete, Tag: "v1"})},
+		{"a release", "release", body(`,"action":"published","release":{"tag_name":"v1.2.0"}`),
+			event(Event{Kind: EventRelease, Action: "published", Tag: "v1.2.0"})},
+		{"a pull request", "pull_request", body(`,"action":"opened","pull_request":{"number":7,"merged":false,"merge_commit_sha":"` + shaC + `","head":{"ref":"x","sha":"` + shaA + `"},"base":{"ref":"main","sha":"` + shaB + `"}}`),
+			event(Event{Kind: EventPullRequest, Action: "opened", Number: 7, Branch: "main", SHAs: []string{shaA}})},
+		{"a merge", "pull_request", body(`,"action":"closed","pull_request":{"number":7,"merged":true,"merge_commit_sha":"` + shaC + `","head":{"ref":"x","sha":"` + shaA + `"},"base":{"ref":"main","sha":"` + shaB + `"}}`),
+			event(Event{Kind: EventPullRequest, Action: "closed", Number: 7, Branch: "main", SHAs: []string{shaA, shaC}})},
+		{"a check run", "check_run", body(`,"action":"completed","check_run":{"head_sha":"` + shaA + `","check_suite":{"head_branch":"main"}}`),
+			event(Event{Kind: EventCheckRun, Action: "completed", Branch: "main", SHAs: []string{shaA}})},
+		{"a check suite on no branch", "check_suite", body(`,"action":"completed","check_suite":{"head_sha":"` + shaA + `","head_branch":null}`),
+			event(Event{Kind: EventCheckSuite, Action: "completed", SHAs: []string{shaA}})},
+		{"a status", "status", body(`,"sha":"` + shaA + `","state":"success","branches":[{"name":"main"}]`),
+			event(Event{Kind: EventStatus, Branch: "main", SHAs: []string{shaA}})},
+		{"a ping", "ping", body(`,"zen":"x","hook_id":1`), event(Event{Kind: EventPing})},
+		{"a ping of an organisation", "ping", `{"zen":"x"}`, Event{Kind: EventPing}},
+		{"something else", "issues", `not even JSON`, Event{Kind: EventUnknown}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := ParseEvent(tc.kind, []byte(tc.body))
+			if err != nil || !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("got %+v, %v; want %+v", got, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestParseEventRefusesWhatSaysNothing(t *testing.T) {
+	for name, body := range map[string]string{
+		"half a JSON":      `{"repository":{"full_name":"a/b"`,
+		"no repository":    `{"ref":"refs/heads/main"}`,
+		"no host":          `{"repository":{"full_name":"a/b"}}`,
+		"no name":          `{"repository":{"html_url":"https://github.com/a/b"}}`,
+		"fields of a type": `{"repository":{"full_name":7}}`,
+		"an array":         `[]`,
+	} {
+		if _, err := ParseEvent("push", []byte(body)); err == nil || !strings.Contains(err.Error(), "push") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestAnEventFindsItsRepository(t *testing.T) {
+	event, err := ParseEvent("ping", []byte(`{"repository":{"full_name":"Acme/Podinfo","html_url":"https://github.com/Acme/Podinfo"}}`))
+	repo, repoErr := ParseURL("https://github.com/acme/podinfo.git", "", "")
+	if err != nil || repoErr != nil || event.Key() != repo.Key() {
+		t.Errorf("%q and %q differ (%v, %v)", event.Key(), repo.Key(), err, repoErr)
+	}
+}
