@@ -137,8 +137,7 @@ func pool(s *State, entry *v1alpha1.ApplicationEnvironment) []*v1alpha1.Release 
 }
 
 func proofIn(r *v1alpha1.Release, env v1alpha1.EnvironmentName) bool {
-	entry := ledgerOf(r, env)
-	return entry != nil && entry.ProvenAt != nil
+	return isProvenEntry(ledgerOf(r, env))
 }
 
 // matchesSource says whether a tag's version is one that a release source follows.

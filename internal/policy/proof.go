@@ -29,10 +29,12 @@ type proof struct {
 
 func (p proof) proven() bool { return p.missing == "" }
 
-// subject is what is to be proven: a commit with its content. The content may be unknown.
-type subject struct{ commit, content string }
+// subject is what is to be proven: a commit with its content, and its Release where it has one. The content may be unknown.
+type subject struct{ commit, content, release string }
 
-func subjectOf(r *v1alpha1.Release) subject { return subject{commit: r.Spec.Commit, content: r.Spec.Content} }
+func subjectOf(r *v1alpha1.Release) subject {
+	return subject{commit: r.Spec.Commit, content: r.Spec.Content, release: r.Name}
+}
 
 // prove says whether a release is proven in every upstream of env by a proof that env accepts.
 func prove(s *State, env v1alpha1.EnvironmentName, what subject) proof {
@@ -52,6 +54,9 @@ func prove(s *State, env v1alpha1.EnvironmentName, what subject) proof {
 
 // provenIn says how and when a subject was proven in one upstream of env.
 func provenIn(s *State, env, up v1alpha1.EnvironmentName, what subject, depth int) (v1alpha1.ProofKind, time.Time, bool) {
+	if at, ok := s.ranHealthy(up, func(r *v1alpha1.Release) bool { return what.release != "" && r.Name == what.release }); ok {
+		return v1alpha1.ProofCommit, at, true
+	}
 	if at, ok := s.ranHealthy(up, func(r *v1alpha1.Release) bool { return r.Spec.Commit == what.commit }); ok && accepts(s, env, v1alpha1.ProofCommit) {
 		return v1alpha1.ProofCommit, at, true
 	}
@@ -104,7 +109,7 @@ func (s *State) ranHealthy(env v1alpha1.EnvironmentName, matches func(*v1alpha1.
 	var first time.Time
 	for _, r := range s.Releases {
 		entry := ledgerOf(r, env)
-		if entry == nil || entry.ProvenAt == nil || !matches(r) {
+		if !isProvenEntry(entry) || !matches(r) {
 			continue
 		}
 		first = earliest(first, entry.ProvenAt.Time)
@@ -112,7 +117,7 @@ func (s *State) ranHealthy(env v1alpha1.EnvironmentName, matches func(*v1alpha1.
 	return first, !first.IsZero()
 }
 
-// accepts says whether env counts a kind of proof. The very release that ran upstream always counts: it is the same commit.
+// accepts says whether env counts a kind of proof. That the very Release ran upstream is no kind of proof: it always counts.
 func accepts(s *State, env v1alpha1.EnvironmentName, kind v1alpha1.ProofKind) bool {
 	e := s.Environments[env]
 	if e == nil || e.Spec.Proof == nil || len(e.Spec.Proof.Accept) == 0 {
@@ -129,7 +134,7 @@ func weaker(a, b v1alpha1.ProofKind) v1alpha1.ProofKind {
 	return a
 }
 
-// BaseProblem says why merging onto a base would bring unproven content in, or nil where it would not. A base that the candidate
+// baseProblem says why merging onto a base would bring unproven content in, or nil where it would not. A base that the candidate
 // contains brings nothing in.
 func baseProblem(s *State, env v1alpha1.EnvironmentName, branch string, candidate *v1alpha1.Release) *Problem {
 	base := s.GitHub.Branches[branch]

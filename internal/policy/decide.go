@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package policy
+
+import (
+	"time"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+)
+
+// Action is what is to be decided about an environment.
+type Action string
+
+const (
+	// ActionHold : no promotion is started.
+	ActionHold Action = "Hold"
+	// ActionStart : a Promotion of the Release is created.
+	ActionStart Action = "Start"
+)
+
+// Decision says whether a promotion into an environment is to be started, and how its gates stand.
+type Decision struct {
+	// Action is Hold or Start.
+	Action Action
+	// Release is what is to be promoted, or what comes next.
+	Release *v1alpha1.Release
+	// Attempt is the number of the Promotion that is to be created.
+	Attempt int32
+	// Reason and Message say why nothing is started.
+	Reason, Message string
+	// Gates are how every gate stands for Release; nil where there is none.
+	Gates []GateResult
+	// RecheckAt is when time alone may change the decision.
+	RecheckAt time.Time
+}
+
+// Decide says whether a promotion into an environment is to be started now.
+func Decide(s *State, env v1alpha1.EnvironmentName) Decision {
+	if s.Application.Spec.Suspend {
+		return Decision{Action: ActionHold, Reason: v1alpha1.SuspendedReason, Message: "the Application is suspended"}
+	}
+	if problem := Accept(s, env); problem != nil {
+		return Decision{Action: ActionHold, Reason: problem.Reason, Message: problem.Message, RecheckAt: problem.RetryAt}
+	}
+	if active := Active(s, env); active != nil {
+		return Decision{Action: ActionHold, Reason: "Active", Message: "Promotion " + active.Name + " is on its way", Release: s.release(active.Spec.Release)}
+	}
+	candidates := Candidates(s, env)
+	for _, c := range candidates {
+		if c.Eligible() {
+			return start(s, env, c.Release)
+		}
+	}
+	if len(candidates) > 0 {
+		newest := candidates[0]
+		decision := Decision{Action: ActionHold, Reason: newest.Reason, Message: newest.Message}
+		if newest.Reason == ReasonDiverged || newest.Reason == ReasonContained || newest.Reason == ReasonVersionMissing {
+			decision.Release, decision.Gates = newest.Release, Gates(s, env, newest.Release, nil)
+		}
+		return decision
+	}
+	return Decision{Action: ActionHold, Reason: "NoCandidate", Message: "there is no release that could enter"}
+}
+
+func start(s *State, env v1alpha1.EnvironmentName, release *v1alpha1.Release) Decision {
+	results := Gates(s, env, release, nil)
+	decision := Decision{Action: ActionStart, Release: release, Attempt: NextAttempt(s, env, release.Name), Gates: results, RecheckAt: recheck(results)}
+	switch {
+	case s.Environments[env].Spec.Promotion == v1alpha1.PromotionManual:
+		decision.Action, decision.Reason = ActionHold, "Manual"
+		decision.Message = "a person starts promotions into this environment: create a Promotion"
+	case s.GitHub.Problem != nil:
+		decision.Action, decision.Reason, decision.Message = ActionHold, s.GitHub.Problem.Reason, s.GitHub.Problem.Message
+		decision.RecheckAt = earliest(decision.RecheckAt, s.GitHub.Problem.RetryAt)
+	}
+	return decision
+}
+
+// NextAttempt numbers the next attempt to put a Release into an environment.
+func NextAttempt(s *State, env v1alpha1.EnvironmentName, release string) int32 {
+	var highest int32
+	for _, p := range s.Promotions {
+		if p.Spec.Environment == env && p.Spec.Release == release {
+			highest = max(highest, p.Spec.Attempt)
+		}
+	}
+	return highest + 1
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package policy
+
+import (
+	"cmp"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+)
+
+// Ledger brings the ledgers of all Releases up to what the Promotions and Flux say, and returns the Releases whose status
+// changed. What is in a ledger is never taken back by this: a ledger outlives its Promotions.
+func Ledger(s *State) []*v1alpha1.Release {
+	before := make(map[string]v1alpha1.ReleaseStatus, len(s.Releases))
+	for _, r := range s.Releases {
+		before[r.Name] = *r.Status.DeepCopy()
+	}
+	for _, p := range inTime(s.Promotions) {
+		enterPromotion(s, p)
+	}
+	for i := range s.Application.Spec.Environments {
+		adopt(s, s.Application.Spec.Environments[i].Name)
+	}
+	var changed []*v1alpha1.Release
+	for _, r := range s.Releases {
+		if !sameLedger(before[r.Name], r.Status) {
+			changed = append(changed, r)
+		}
+	}
+	return changed
+}
+
+// inTime sorts Promotions by when they ended, those that have not last.
+func inTime(promotions []*v1alpha1.Promotion) []*v1alpha1.Promotion {
+	sorted := slices.Clone(promotions)
+	slices.SortStableFunc(sorted, func(a, b *v1alpha1.Promotion) int {
+		switch {
+		case a.Status.FinishedAt == nil && b.Status.FinishedAt == nil:
+			return cmp.Compare(a.Name, b.Name)
+		case a.Status.FinishedAt == nil:
+			return 1
+		case b.Status.FinishedAt == nil:
+			return -1
+		}
+		return cmp.Or(a.Status.FinishedAt.Compare(b.Status.FinishedAt.Time), cmp.Compare(a.Name, b.Name))
+	})
+	return sorted
+}
+
+// enterPromotion enters what one Promotion says.
+func enterPromotion(s *State, p *v1alpha1.Promotion) {
+	env := p.Spec.Environment
+	candidate, deployed := s.release(p.Spec.Release), s.release(p.Status.DeployedRelease)
+	if deployed != nil && p.Status.DeployStartedAt != nil {
+		entry := entryFor(deployed, env)
+		if entry.EnteredAt == nil {
+			entry.EnteredAt, entry.Proof = p.Status.DeployStartedAt, p.Status.Proof
+		}
+		if phase(p) == v1alpha1.PromotionSucceeded {
+			proveAt(entry, p.Status.FinishedAt)
+		}
+		if p.Spec.Rollback {
+			rejectReplaced(s, p, deployed)
+		}
+	}
+	switch {
+	case phase(p) == v1alpha1.PromotionFailed:
+		reject(deployed, env, p.Status.FinishedAt, p.Status.Reason)
+		reject(candidate, env, p.Status.FinishedAt, p.Status.Reason)
+	case phase(p) == v1alpha1.PromotionCancelled && (p.Status.Reason == v1alpha1.DeclinedReason || p.Status.Reason == v1alpha1.RejectedReason):
+		reject(candidate, env, p.Status.FinishedAt, p.Status.Reason)
+	}
+}
+
+// rejectReplaced rejects what a rollback replaced, so that it does not come back by itself.
+func rejectReplaced(s *State, rollback *v1alpha1.Promotion, target *v1alpha1.Release) {
+	env, at := rollback.Spec.Environment, rollback.Status.DeployStartedAt
+	for _, p := range s.promotionsInto(env) {
+		if p.Name == rollback.Name || p.Status.DeployStartedAt == nil || at.Before(p.Status.DeployStartedAt) {
+			continue
+		}
+		replaced := s.release(p.Status.DeployedRelease)
+		if replaced == nil || replaced.Name == target.Name || !newerHere(s, replaced, target, env) {
+			continue
+		}
+		reject(replaced, env, at, v1alpha1.RolledBackReason)
+		if candidate := s.release(p.Spec.Release); candidate != nil && candidate.Name != target.Name {
+			reject(candidate, env, at, v1alpha1.RolledBackReason)
+		}
+	}
+}
+
+// newerHere says whether a Release came after another one in an environment: by their order, or by when they entered.
+func newerHere(s *State, a, b *v1alpha1.Release, env v1alpha1.EnvironmentName) bool {
+	if comparable(a, b) {
+		return order(a, b) > 0
+	}
+	ea, eb := ledgerOf(a, env), ledgerOf(b, env)
+	return ea != nil && eb != nil && ea.EnteredAt != nil && eb.EnteredAt != nil && eb.EnteredAt.Before(ea.EnteredAt)
+}
+
+// adopt takes over what Flux runs where Mainstem has never promoted: it is proven at its applied commit, and left untouched.
+func adopt(s *State, env v1alpha1.EnvironmentName) {
+	flux := s.Flux[env]
+	if Deployed(s, env) != nil || !flux.healthyAt(flux.Applied) {
+		return
+	}
+	if r := cmp.Or(s.release(flux.Release), s.releaseAt(flux.Applied)); r != nil && r.Spec.Commit == flux.Applied {
+		now := metav1.NewTime(s.Now)
+		entry := entryFor(r, env)
+		if entry.EnteredAt == nil {
+			entry.EnteredAt = &now
+		}
+		if entry.ProvenAt == nil {
+			entry.ProvenAt = &now
+		}
+	}
+}
+
+// proveAt enters a proof. One that is newer than a rejection lifts it: a person tried again, and it went well.
+func proveAt(entry *v1alpha1.LedgerEntry, at *metav1.Time) {
+	switch {
+	case at == nil:
+	case entry.RejectedAt != nil && entry.RejectedAt.Before(at):
+		entry.ProvenAt, entry.RejectedAt, entry.Reason = at, nil, ""
+	case entry.ProvenAt == nil:
+		entry.ProvenAt = at
+	}
+}
+
+// reject enters a rejection, unless the release was proven after that moment.
+func reject(r *v1alpha1.Release, env v1alpha1.EnvironmentName, at *metav1.Time, reason string) {
+	if r == nil || at == nil {
+		return
+	}
+	entry := entryFor(r, env)
+	if entry.RejectedAt == nil && (entry.ProvenAt == nil || !at.Before(entry.ProvenAt)) {
+		entry.RejectedAt, entry.Reason = at, reason
+	}
+}
+
+// isProvenEntry says that a release ran healthy in an environment and was not rejected there since.
+func isProvenEntry(entry *v1alpha1.LedgerEntry) bool {
+	return entry != nil && entry.ProvenAt != nil && entry.RejectedAt == nil
+}
+
+// entryFor returns the ledger's entry for an environment, made if need be.
+func entryFor(r *v1alpha1.Release, env v1alpha1.EnvironmentName) *v1alpha1.LedgerEntry {
+	if entry := ledgerOf(r, env); entry != nil {
+		return entry
+	}
+	r.Status.Environments = append(r.Status.Environments, v1alpha1.LedgerEntry{Name: env})
+	return &r.Status.Environments[len(r.Status.Environments)-1]
+}
+
+func sameLedger(a, b v1alpha1.ReleaseStatus) bool {
+	return slices.EqualFunc(a.Environments, b.Environments, func(x, y v1alpha1.LedgerEntry) bool {
+		return x.Name == y.Name && x.Proof == y.Proof && x.Reason == y.Reason &&
+			x.EnteredAt.Equal(y.EnteredAt) && x.ProvenAt.Equal(y.ProvenAt) && x.RejectedAt.Equal(y.RejectedAt)
+	})
+}

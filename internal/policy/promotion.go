@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+)
+
+// defaultDeployTimeout is how long a deploy may take where the Environment does not say.
+const defaultDeployTimeout = 10 * time.Minute
+
+// mergeRetry is how long after a refused merge GitHub is asked again when no event says that something changed.
+const mergeRetry = time.Minute
+
+// Effect is what is to be done in the world for a Promotion, besides recording its status.
+type Effect string
+
+const (
+	// EffectNone : nothing but the record.
+	EffectNone Effect = ""
+	// EffectPullRequest : see that the promotion branch is at the candidate's commit, and that its pull request is open and
+	// says what is so.
+	EffectPullRequest Effect = "PullRequest"
+	// EffectMerge : merge the pull request at exactly the candidate's commit, onto exactly Base.
+	EffectMerge Effect = "Merge"
+)
+
+// Step is the one next step of one Promotion: what its record should say, and what is to be done for it.
+type Step struct {
+	// Phase, Reason and Message are what the Promotion's status should say.
+	Phase   v1alpha1.PromotionPhase
+	Reason  string
+	Message string
+	// Stalled says that only a person can help.
+	Stalled bool
+	// Gates are how the gates stand; nil where they are not asked any more.
+	Gates []GateResult
+	// Deploy is the Release whose deploy begins with this step, and Proof how it is proven.
+	Deploy *v1alpha1.Release
+	Proof  string
+	// Effect is what is to be done.
+	Effect Effect
+	// Base is the head of the base branch that the decision to merge was made on.
+	Base string
+	// RecheckAt is when time alone may lead to another step.
+	RecheckAt time.Time
+}
+
+// Next says what the next step of a Promotion is. For one that is over, or that has nothing to do, it is what is so already.
+func Next(s *State, p *v1alpha1.Promotion) Step {
+	if phase(p).Terminal() {
+		return Step{Phase: phase(p), Reason: p.Status.Reason, Message: p.Status.Message}
+	}
+	if step, gone := cancelled(s, p); gone {
+		return step
+	}
+	if phase(p) == v1alpha1.PromotionDeploying {
+		return deploying(s, p)
+	}
+	return pending(s, p)
+}
+
+// cancelled ends a Promotion whose Application, Environment, entry or Release is not there.
+func cancelled(s *State, p *v1alpha1.Promotion) (Step, bool) {
+	switch {
+	case !s.Application.DeletionTimestamp.IsZero():
+		return cancel(v1alpha1.ApplicationGoneReason, "the Application is being deleted"), true
+	case s.entry(p.Spec.Environment) == nil:
+		return cancel(v1alpha1.EnvironmentGoneReason, fmt.Sprintf("the Application does not list Environment %s", p.Spec.Environment)), true
+	case s.Environments[p.Spec.Environment] == nil:
+		return cancel(v1alpha1.EnvironmentGoneReason, fmt.Sprintf("there is no Environment %s", p.Spec.Environment)), true
+	case s.release(p.Spec.Release) == nil && phase(p) != v1alpha1.PromotionDeploying:
+		return cancel(v1alpha1.ReleaseNotFoundReason, fmt.Sprintf(
+			"Application %s has no Release %s: see kubectl get releases, and create a Promotion of one of them", p.Spec.Application, p.Spec.Release)), true
+	}
+	return Step{}, false
+}
+
+func cancel(reason, message string) Step {
+	return Step{Phase: v1alpha1.PromotionCancelled, Reason: reason, Message: message}
+}
+
+// pending covers Pending and Merging: gates are asked until the deploy begins.
+func pending(s *State, p *v1alpha1.Promotion) Step {
+	if step, over := yields(s, p); over {
+		return step
+	}
+	env := p.Spec.Environment
+	e := entrance{env: env, candidate: s.release(p.Spec.Release), promotion: p}
+	way := wayIn(s, p, e.candidate)
+	e.deployed = way.deploy
+	results := gates(s, e)
+	step := Step{Phase: v1alpha1.PromotionPending, Reason: v1alpha1.GatesWaitingReason, Gates: results, RecheckAt: recheck(results)}
+
+	if problem := blocked(s, p, way); problem != nil {
+		step.Reason, step.Message, step.Stalled = problem.Reason, problem.Message, isStall(problem.Reason)
+		return step
+	}
+	if way.ended != nil {
+		return *way.ended
+	}
+	for _, g := range results {
+		if g.Outcome == v1alpha1.GateFailed && g.Reason == v1alpha1.NotProvenHereReason {
+			return cancel(g.Reason, g.Message)
+		}
+	}
+	if !passed(results) {
+		step.Message = "waiting for " + unmet(results)
+		step.Effect = way.open
+		return step
+	}
+	if way.deploy != nil {
+		return begin(s, step, way.deploy, results)
+	}
+	return merge(s, p, step, way)
+}
+
+// begin starts the deploy: from here on gates are not asked again.
+func begin(s *State, step Step, release *v1alpha1.Release, results []GateResult) Step {
+	step.Phase, step.Reason = v1alpha1.PromotionDeploying, v1alpha1.DeployingReason
+	step.Message = fmt.Sprintf("deploying %s", release.Name)
+	step.Deploy, step.Proof = release, ""
+	for _, g := range results {
+		if g.Name == GateProven {
+			step.Proof = proofWord(g)
+		}
+	}
+	step.RecheckAt = s.Now
+	return step
+}
+
+func proofWord(g GateResult) string {
+	switch kind := v1alpha1.ProofKind(g.Reason); kind {
+	case v1alpha1.ProofCommit, v1alpha1.ProofContent, v1alpha1.ProofLineage:
+		return string(kind)
+	}
+	if g.Reason == "Bypassed" {
+		return ProofNone
+	}
+	return ""
+}
+
+// merge carries a Promotion whose gates have passed through its pull request.
+func merge(s *State, p *v1alpha1.Promotion, step Step, way way) Step {
+	entry := s.entry(p.Spec.Environment)
+	switch {
+	case way.open == EffectPullRequest && way.pull == nil:
+		step.Reason, step.Message, step.Effect = v1alpha1.MergeWaitingReason, "opening the pull request", way.open
+		return step
+	case entry.PullRequest.Merge == v1alpha1.MergeManual:
+		step.Reason, step.Effect = v1alpha1.MergeWaitingReason, way.open
+		step.Message = fmt.Sprintf("the gates have passed: waiting for a person to merge pull request #%d", p.Status.PullRequest.Number)
+		return step
+	}
+	step.Phase, step.Reason = v1alpha1.PromotionMerging, v1alpha1.MergingReason
+	step.Message = fmt.Sprintf("merging pull request #%d", p.Status.PullRequest.Number)
+	step.Effect, step.Base = EffectMerge, s.GitHub.Branches[entry.Source.Branch].Head.SHA
+	step.RecheckAt = s.Now.Add(mergeRetry)
+	return step
+}
+
+// yields ends or stops a Promotion that is not the one to move, or that people or newer candidates have overtaken.
+func yields(s *State, p *v1alpha1.Promotion) (Step, bool) {
+	for approver, decision := range s.approvalsOf(p) {
+		if decision.Spec.Decision == v1alpha1.DecisionReject {
+			return cancel(v1alpha1.RejectedReason, cut(fmt.Sprintf("rejected by %s: %s", approver, cmp.Or(decision.Spec.Comment, "no comment")), 1024)), true
+		}
+	}
+	active := Active(s, p.Spec.Environment)
+	if active != nil && active.Name != p.Name {
+		if s.byHand(active) && phase(active) == v1alpha1.PromotionPending {
+			return superseded(active.Spec.Release, active.Name), true
+		}
+		return Step{Phase: phase(p), Reason: v1alpha1.QueuedReason, Message: fmt.Sprintf("Promotion %s goes first", active.Name)}, true
+	}
+	if next := overtakes(s, p); next != nil {
+		return superseded(next.Name, ""), true
+	}
+	return Step{}, false
+}
+
+func superseded(release, promotion string) Step {
+	message := fmt.Sprintf("%s took its place", release)
+	if promotion != "" {
+		message = fmt.Sprintf("%s took its place, by Promotion %s", release, promotion)
+	}
+	return Step{Phase: v1alpha1.PromotionSuperseded, Reason: v1alpha1.SupersededReason, Message: message}
+}
+
+// overtakes returns the newer candidate that takes a waiting Promotion's place, or nil. A promotion that a person asked for, that
+// somebody has approved, or that waits for nothing but time, finishes first: otherwise a busy upstream would starve this one.
+func overtakes(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
+	if s.byHand(p) || p.Spec.Rollback || s.GitHub.Problem != nil {
+		return nil
+	}
+	release, next := s.release(p.Spec.Release), newestEligible(s, p.Spec.Environment)
+	if next == nil || next.Name == release.Name {
+		return nil
+	}
+	entry := s.entry(p.Spec.Environment)
+	if routeOf(entry) != routeBranch && !newer(next, release) {
+		return nil
+	}
+	if len(s.approvalsOf(p)) > 0 || onlySoakUnmet(Gates(s, p.Spec.Environment, release, p)) {
+		return nil
+	}
+	return next
+}
+
+// deploying waits for Flux, which says healthy, failed, or nothing until the deadline.
+func deploying(s *State, p *v1alpha1.Promotion) Step {
+	env := p.Spec.Environment
+	release := s.release(p.Status.DeployedRelease)
+	step := Step{Phase: v1alpha1.PromotionDeploying, Reason: v1alpha1.DeployingReason, Message: p.Status.Message}
+	if release == nil || p.Status.DeployStartedAt == nil {
+		step.Phase, step.Reason = v1alpha1.PromotionFailed, v1alpha1.ReleaseNotFoundReason
+		step.Message = fmt.Sprintf("Release %s is gone: promote another one", p.Status.DeployedRelease)
+		return step
+	}
+	flux, commit, since := s.Flux[env], release.Spec.Commit, p.Status.DeployStartedAt.Time
+	deadline := since.Add(deployTimeout(s.Environments[env]))
+	switch {
+	case flux.healthyAt(commit) && flux.Release == release.Name:
+		step.Phase, step.Reason = v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason
+		step.Message = fmt.Sprintf("%s is applied and healthy", release.Name)
+	case flux.Release == release.Name && flux.failedAt(commit, since):
+		step.Phase, step.Reason = v1alpha1.PromotionFailed, v1alpha1.FluxFailedReason
+		step.Message = cut(fmt.Sprintf("Flux failed at %s: %s: %s", release.Name, flux.Reason, flux.Message), 1024)
+	case !s.Now.Before(deadline):
+		step.Phase, step.Reason = v1alpha1.PromotionFailed, v1alpha1.DeadlineExceededReason
+		step.Message = cut(fmt.Sprintf("%s was not healthy by %s; Flux said last: %s", release.Name, instant(deadline), lastWords(s, env, commit)), 1024)
+	default:
+		if next := overtakesDeploy(s, p); next != nil {
+			return superseded(next.Name, "")
+		}
+		step.Message = cut(fmt.Sprintf("deploying %s: %s", release.Name, progress(s, env, commit)), 1024)
+		step.RecheckAt = deadline
+	}
+	return step
+}
+
+func deployTimeout(environment *v1alpha1.Environment) time.Duration {
+	if environment == nil || environment.Spec.Timeouts == nil || environment.Spec.Timeouts.Deploy == nil {
+		return defaultDeployTimeout
+	}
+	return environment.Spec.Timeouts.Deploy.Duration
+}
+
+// progress says where a deploy is, in words that do not change while nothing happens.
+func progress(s *State, env v1alpha1.EnvironmentName, commit string) string {
+	source := s.Sources[env]
+	switch {
+	case source.Commit == "" && source.Message != "":
+		return "fetching the source: " + source.Message
+	case source.Commit != commit:
+		return "fetching the source"
+	}
+	return "waiting for Flux to apply it and for its health"
+}
+
+func lastWords(s *State, env v1alpha1.EnvironmentName, commit string) string {
+	flux, source := s.Flux[env], s.Sources[env]
+	switch {
+	case source.Commit != commit:
+		return cmp.Or(source.Message, "the source is not fetched yet")
+	case source.Commit == commit && flux.Attempted != commit:
+		return cmp.Or(flux.Message, "nothing about this release")
+	}
+	return cmp.Or(flux.Message, "nothing")
+}
+
+// overtakesDeploy returns the newer candidate that takes the place of a deploy without a pull request. Only every second one can
+// be overtaken: under commits that arrive faster than deploys end, none would ever be proven otherwise.
+func overtakesDeploy(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
+	entry := s.entry(p.Spec.Environment)
+	if entry == nil || routeOf(entry) == routePullRequest || p.Spec.Rollback || s.byHand(p) || s.GitHub.Problem != nil || Accept(s, p.Spec.Environment) != nil {
+		return nil
+	}
+	var before *v1alpha1.Promotion
+	for _, other := range s.promotionsInto(p.Spec.Environment) {
+		started := other.Status.DeployStartedAt
+		if other.Name != p.Name && started != nil && !p.Status.DeployStartedAt.Before(started) && (before == nil || before.Status.DeployStartedAt.Before(started)) {
+			before = other
+		}
+	}
+	if before != nil && phase(before) == v1alpha1.PromotionSuperseded {
+		return nil
+	}
+	release, next := s.release(p.Spec.Release), newestEligible(s, p.Spec.Environment)
+	if release == nil || next == nil || next.Name == release.Name || (routeOf(entry) != routeBranch && !newer(next, release)) {
+		return nil
+	}
+	if !passed(Gates(s, p.Spec.Environment, next, nil)) {
+		return nil
+	}
+	return next
+}
+
+// Record writes a Step into a Promotion's status. It changes nothing where the step is what is so already.
+func Record(s *State, p *v1alpha1.Promotion, step Step) {
+	now := metav1.NewTime(s.Now)
+	status := &p.Status
+	status.ObservedGeneration = p.Generation
+	status.Phase, status.Reason, status.Message = step.Phase, step.Reason, cut(step.Message, 1024)
+	if step.Gates != nil {
+		status.Gates = gateStatuses(step.Gates)
+	}
+	if step.Deploy != nil {
+		status.DeployedRelease, status.Proof, status.DeployStartedAt = step.Deploy.Name, step.Proof, &now
+	}
+	if step.Phase.Terminal() && status.FinishedAt == nil {
+		status.FinishedAt = &now
+	}
+	recordConditions(p, step)
+}
