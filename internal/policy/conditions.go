@@ -149,9 +149,9 @@ func isProblem(env *v1alpha1.EnvironmentState) bool {
 }
 
 // recordConditions writes a Promotion's conditions from the Step that was decided.
-func recordConditions(p *v1alpha1.Promotion, step Step) {
+func recordConditions(p *v1alpha1.Promotion, step Step, now metav1.Time) {
 	set := func(kind string, value metav1.ConditionStatus, reason, message string) {
-		setCondition(&p.Status.Conditions, metav1.Condition{Type: kind, Status: value, Reason: cmp.Or(reason, "Unknown"), Message: message, ObservedGeneration: p.Generation})
+		setCondition(&p.Status.Conditions, metav1.Condition{Type: kind, Status: value, Reason: cmp.Or(reason, "Unknown"), Message: message, ObservedGeneration: p.Generation, LastTransitionTime: now})
 	}
 	remove := func(kinds ...string) {
 		for _, kind := range kinds {

@@ -30,7 +30,7 @@ func Discover(s *State) []v1alpha1.ReleaseSpec {
 	for _, p := range s.Promotions {
 		d.merged(p)
 	}
-	for _, entry := range upstreamFirst(s) {
+	for _, entry := range entriesFirst(s) {
 		if entry.Source == nil {
 			continue
 		}
@@ -38,7 +38,7 @@ func Discover(s *State) []v1alpha1.ReleaseSpec {
 			d.add(d.specOf(branch.Head, entry.Source.Branch))
 		}
 	}
-	for _, entry := range upstreamFirst(s) {
+	for _, entry := range entriesFirst(s) {
 		if entry.Source != nil && entry.Source.Release != nil {
 			d.published(entry.Source.Release)
 		}
@@ -52,9 +52,9 @@ type discovery struct {
 	found []v1alpha1.ReleaseSpec
 }
 
-// upstreamFirst lists the entries whose Environment has no upstream before the others, so that a commit that two branches share
+// entriesFirst lists the entries whose Environment has no upstream before the others, so that a commit that two branches share
 // is known by the branch it came in on.
-func upstreamFirst(s *State) []*v1alpha1.ApplicationEnvironment {
+func entriesFirst(s *State) []*v1alpha1.ApplicationEnvironment {
 	var entries []*v1alpha1.ApplicationEnvironment
 	for i := range s.Application.Spec.Environments {
 		entries = append(entries, &s.Application.Spec.Environments[i])

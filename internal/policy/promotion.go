@@ -318,5 +318,5 @@ func Record(s *State, p *v1alpha1.Promotion, step Step) {
 	if step.Phase.Terminal() && status.FinishedAt == nil {
 		status.FinishedAt = &now
 	}
-	recordConditions(p, step)
+	recordConditions(p, step, now)
 }
