@@ -35,6 +35,9 @@ func (c *Client) readRef(ctx context.Context, ref string) (string, error) {
 func (c *Client) lookUpRef(ctx context.Context, ref string) (*gogithub.Reference, error) {
 	sdk, owner, name := c.sdk()
 	found, _, err := sdk.Git.GetRef(ctx, owner, name, ref)
+	if err == nil && found.GetObject().GetSHA() == "" {
+		err = errIncomplete
+	}
 	if err = c.explain(ctx, err, "reading %s", nameOfRef(ref)); err == nil {
 		return found, nil
 	}

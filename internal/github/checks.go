@@ -87,7 +87,7 @@ func (c *Client) checkRuns(ctx context.Context, sha string) ([]*gogithub.CheckRu
 		if err != nil {
 			return nil, resp, err
 		}
-		return listed.CheckRuns, resp, nil
+		return listed.GetCheckRuns(), resp, nil
 	})
 	return runs, c.explain(ctx, err, "listing the check runs on commit %s", short(sha))
 }
@@ -100,7 +100,7 @@ func (c *Client) statuses(ctx context.Context, sha string) ([]*gogithub.RepoStat
 		if err != nil {
 			return nil, resp, err
 		}
-		return combined.Statuses, resp, nil
+		return combined.GetStatuses(), resp, nil
 	})
 	return statuses, c.explain(ctx, err, "listing the statuses on commit %s", short(sha))
 }

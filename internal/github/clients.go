@@ -17,6 +17,7 @@ const (
 	maxConnections = 512
 	maxCommits     = 65536
 	maxComparisons = 4096
+	maxMerges      = 4096
 	maxSent        = 16384
 )
 
@@ -28,9 +29,11 @@ type Clients struct {
 	etags   *etagCache
 	memory  *memory
 
-	commits     *lru.Cache[string, Commit]
-	comparisons *lru.Cache[string, Comparison]
-	sent        *lru.Cache[string, Status]
+	commits     *forever[Commit]
+	comparisons *forever[Comparison]
+	// merges are the merged pull requests of commits, sent the statuses that were sent last.
+	merges *lru.Cache[string, PullRequest]
+	sent   *lru.Cache[string, Status]
 
 	mu          sync.Mutex
 	connections *lru.Cache[string, *connection]
@@ -49,10 +52,12 @@ type connection struct {
 // NewClients makes an empty registry. It asks nothing of GitHub.
 func NewClients(options Options) *Clients {
 	options = options.withDefaults()
-	c := &Clients{options: options, etags: newETagCache(), memory: newMemory(options.Now)}
+	c := &Clients{
+		options: options, etags: newETagCache(), memory: newMemory(options.Now),
+		commits: newForever[Commit](maxCommits), comparisons: newForever[Comparison](maxComparisons),
+	}
 	// New and NewWithEvict fail only for a size that is not positive.
-	c.commits, _ = lru.New[string, Commit](maxCommits)
-	c.comparisons, _ = lru.New[string, Comparison](maxComparisons)
+	c.merges, _ = lru.New[string, PullRequest](maxMerges)
 	c.sent, _ = lru.New[string, Status](maxSent)
 	c.connections, _ = lru.NewWithEvict(maxConnections, func(_ string, evicted *connection) { evicted.closeIdle() })
 	return c
@@ -144,7 +149,7 @@ func (c *Clients) tokensOf(credential Credential, root *url.URL, base http.Round
 	if err != nil {
 		return nil, err
 	}
-	return &installationTokens{app: app, api: sdk, now: c.options.Now, timeout: c.options.Timeout, installationID: app.installationID}, nil
+	return &installationTokens{app: app, api: sdk, now: c.options.Now, installationID: app.installationID}, nil
 }
 
 // newSDK makes GitHub's Go client over a transport. Its own rate-limit check is off: it knows no clock but the wall's,

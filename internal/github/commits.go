@@ -25,17 +25,14 @@ func (c *Client) Commit(ctx context.Context, sha string) (Commit, error) {
 	if err := checkSHA(sha); err != nil {
 		return Commit{}, err
 	}
-	if commit, ok := c.clients.commits.Get(c.key(sha)); ok {
-		return commit, nil
-	}
-	sdk, owner, name := c.sdk()
-	found, _, err := sdk.Git.GetCommit(ctx, owner, name, sha)
-	if err != nil {
-		return Commit{}, c.explain(ctx, err, "reading commit %s", short(sha))
-	}
-	commit := commitFromGit(found)
-	c.clients.commits.Add(c.key(sha), commit)
-	return commit, nil
+	return keep(ctx, c.clients.commits, c.key(sha), func(ctx context.Context) (Commit, error) {
+		sdk, owner, name := c.sdk()
+		found, _, err := sdk.Git.GetCommit(ctx, owner, name, sha)
+		if err == nil && (found.GetSHA() != sha || found.GetTree().GetSHA() == "") {
+			err = errIncomplete
+		}
+		return commitFromGit(found), c.explain(ctx, err, "reading commit %s", short(sha))
+	})
 }
 
 // FirstParents gives the commit and its first parents, newest first, n commits in all or fewer where history ends.
@@ -65,7 +62,7 @@ func (c *Client) prefetch(ctx context.Context, sha string, n int) error {
 	if err := checkSHA(sha); err != nil {
 		return err
 	}
-	if _, ok := c.clients.commits.Get(c.key(sha)); ok {
+	if _, ok := c.clients.commits.entries.Get(c.key(sha)); ok {
 		return nil
 	}
 	sdk, owner, name := c.sdk()
@@ -76,7 +73,9 @@ func (c *Client) prefetch(ctx context.Context, sha string, n int) error {
 		return c.explain(ctx, err, "reading the history before %s", short(sha))
 	}
 	for _, commit := range listed {
-		c.clients.commits.Add(c.key(commit.GetSHA()), commitFromRepository(commit))
+		if commit.GetCommit().GetTree().GetSHA() != "" {
+			c.clients.commits.entries.Add(c.key(commit.GetSHA()), commitFromRepository(commit))
+		}
 	}
 	return nil
 }
@@ -91,33 +90,33 @@ func (c *Client) Compare(ctx context.Context, base, head string) (Comparison, er
 	if base == head {
 		return Comparison{Identical: true, MergeBase: base}, nil
 	}
-	key := c.key(base, head)
-	if comparison, ok := c.clients.comparisons.Get(key); ok {
-		return comparison, nil
-	}
-	sdk, owner, name := c.sdk()
-	compared, _, err := sdk.Repositories.CompareCommits(ctx, owner, name, base, head, nil)
-	if err != nil {
-		return Comparison{}, c.explain(ctx, err, "comparing %s with %s", short(base), short(head))
-	}
-	comparison := comparisonFrom(compared)
-	c.clients.comparisons.Add(key, comparison)
-	return comparison, nil
+	return keep(ctx, c.clients.comparisons, c.key(base, head), func(ctx context.Context) (Comparison, error) {
+		sdk, owner, name := c.sdk()
+		compared, _, err := sdk.Repositories.CompareCommits(ctx, owner, name, base, head, nil)
+		if err == nil && compared.GetMergeBaseCommit().GetSHA() == "" {
+			err = errIncomplete
+		}
+		if err != nil {
+			return Comparison{}, c.explain(ctx, err, "comparing %s with %s", short(base), short(head))
+		}
+		return comparisonFrom(compared), nil
+	})
 }
 
 func comparisonFrom(compared *gogithub.CommitsComparison) Comparison {
+	commits, files := compared.GetCommits(), compared.GetFiles()
 	comparison := Comparison{
 		Ahead:            compared.GetAheadBy(),
 		Behind:           compared.GetBehindBy(),
 		MergeBase:        compared.GetMergeBaseCommit().GetSHA(),
-		CommitsTruncated: compared.GetTotalCommits() > min(len(compared.Commits), maxComparedCommits),
-		FilesTruncated:   len(compared.Files) >= maxComparedFiles,
+		CommitsTruncated: compared.GetTotalCommits() > min(len(commits), maxComparedCommits),
+		FilesTruncated:   len(files) >= maxComparedFiles,
 		Identical:        compared.GetStatus() == "identical",
 	}
-	for _, commit := range compared.Commits[:min(len(compared.Commits), maxComparedCommits)] {
+	for _, commit := range commits[:min(len(commits), maxComparedCommits)] {
 		comparison.Commits = append(comparison.Commits, commitFromRepository(commit))
 	}
-	for _, file := range compared.Files[:min(len(compared.Files), maxComparedFiles)] {
+	for _, file := range files[:min(len(files), maxComparedFiles)] {
 		comparison.Files = append(comparison.Files, file.GetFilename())
 		if previous := file.GetPreviousFilename(); previous != "" {
 			comparison.Files = append(comparison.Files, previous)
@@ -132,7 +131,7 @@ func commitFromGit(commit *gogithub.Commit) Commit {
 	return Commit{
 		SHA:        commit.GetSHA(),
 		Tree:       commit.GetTree().GetSHA(),
-		Parents:    parentsOf(commit.Parents),
+		Parents:    parentsOf(commit.GetParents()),
 		Author:     commit.GetAuthor().GetName(),
 		AuthoredAt: commit.GetAuthor().GetDate().Time,
 		Message:    firstLine(commit.GetMessage()),
@@ -143,7 +142,7 @@ func commitFromGit(commit *gogithub.Commit) Commit {
 func commitFromRepository(commit *gogithub.RepositoryCommit) Commit {
 	converted := commitFromGit(commit.GetCommit())
 	converted.SHA = commit.GetSHA()
-	converted.Parents = parentsOf(commit.Parents)
+	converted.Parents = parentsOf(commit.GetParents())
 	converted.URL = commit.GetHTMLURL()
 	return converted
 }

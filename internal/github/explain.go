@@ -19,6 +19,9 @@ import (
 // maxReason bounds what is repeated of somebody else's words, in characters.
 const maxReason = 300
 
+// errIncomplete is for answers that are JSON but lack what they are for.
+var errIncomplete = errors.New("its answer lacks what was asked for: check apiURL")
+
 // explain turns whatever a call ended with into one typed error of this package. A cancelled context stays a
 // cancelled context.
 func explain(ctx context.Context, doing string, err error) error {

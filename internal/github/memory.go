@@ -69,7 +69,6 @@ func (m *memory) since(repository string) (needed, current uint64) {
 
 // recall gives the answer to a question and when it was fetched: from memory when it is young enough, else by fetch.
 func recall[T any](ctx context.Context, m *memory, q question, fetch func(context.Context) (T, error)) (T, time.Time, error) {
-	var none T
 	needed, current := m.since(q.repository)
 	if entry, ok := m.entries.Get(q.key); ok && entry.generation >= needed && m.now().Sub(entry.fetchedAt) < q.maxAge {
 		if value, ok := entry.value.(T); ok {
@@ -77,27 +76,60 @@ func recall[T any](ctx context.Context, m *memory, q question, fetch func(contex
 		}
 	}
 	// The generation is in the key, so that who asks after an invalidation does not get an answer from before it.
-	flight := m.flights.DoChan(strconv.FormatUint(needed, 10)+" "+q.key, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
-		defer cancel()
+	entry, err := share(ctx, &m.flights, strconv.FormatUint(needed, 10)+" "+q.key, func(ctx context.Context) (memoryEntry, error) {
 		entry := memoryEntry{fetchedAt: m.now(), generation: current}
 		value, err := fetch(ctx)
 		if err != nil {
-			return nil, err
+			return memoryEntry{}, err
 		}
 		entry.value = value
 		m.entries.Add(q.key, entry)
 		return entry, nil
 	})
+	value, _ := entry.value.(T)
+	return value, entry.fetchedAt, err
+}
+
+// keep gives what never changes: from the cache, or by fetch, once for all who ask at the same time.
+func keep[T any](ctx context.Context, cache *forever[T], key string, fetch func(context.Context) (T, error)) (T, error) {
+	if value, ok := cache.entries.Get(key); ok {
+		return value, nil
+	}
+	return share(ctx, &cache.flights, key, func(ctx context.Context) (T, error) {
+		value, err := fetch(ctx)
+		if err == nil {
+			cache.entries.Add(key, value)
+		}
+		return value, err
+	})
+}
+
+// forever keeps things that never change, the most used ones of them.
+type forever[T any] struct {
+	entries *lru.Cache[string, T]
+	flights singleflight.Group
+}
+
+func newForever[T any](size int) *forever[T] {
+	// New fails only for a size that is not positive.
+	entries, _ := lru.New[string, T](size)
+	return &forever[T]{entries: entries}
+}
+
+// share lets those who ask for the same at the same time share one question. It belongs to nobody: one caller's end is
+// not everybody's.
+func share[T any](ctx context.Context, flights *singleflight.Group, key string, fetch func(context.Context) (T, error)) (T, error) {
+	flight := flights.DoChan(key, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
+		defer cancel()
+		return fetch(ctx)
+	})
 	select {
 	case result := <-flight:
-		if result.Err != nil {
-			return none, time.Time{}, result.Err
-		}
-		entry, _ := result.Val.(memoryEntry)
-		value, _ := entry.value.(T)
-		return value, entry.fetchedAt, nil
+		value, _ := result.Val.(T)
+		return value, result.Err
 	case <-ctx.Done():
-		return none, time.Time{}, ctx.Err()
+		var none T
+		return none, ctx.Err()
 	}
 }

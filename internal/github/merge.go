@@ -60,6 +60,9 @@ func (c *Client) MergePullRequest(ctx context.Context, request MergeRequest) (Me
 		CommitTitle: request.Title, SHA: request.HeadSHA, MergeMethod: "merge",
 	})
 	c.Invalidate()
+	if err == nil && merged.GetSHA() == "" {
+		err = errIncomplete
+	}
 	if err == nil {
 		return MergeResult{Outcome: Merged, SHA: merged.GetSHA(), HeadSHA: request.HeadSHA}, nil
 	}

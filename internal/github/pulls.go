@@ -7,18 +7,16 @@ import (
 	gogithub "github.com/google/go-github/v92/github"
 )
 
-const (
-	// maxPullPages bounds the pull requests of one head and base: 300.
-	maxPullPages = 3
-	// maxRecentPulls is how many of a base's closed pull requests, most recently touched first, are searched for a merge
-	// commit.
-	maxRecentPulls = 100
-)
+// maxPullPages bounds the pull requests of one head and base: 300.
+const maxPullPages = 3
 
 // GetPullRequest asks for a pull request, now.
 func (c *Client) GetPullRequest(ctx context.Context, number int) (PullRequest, error) {
 	sdk, owner, name := c.sdk()
 	found, _, err := sdk.PullRequests.Get(ctx, owner, name, number)
+	if err == nil && found.GetNumber() != number {
+		err = errIncomplete
+	}
 	if err != nil {
 		return PullRequest{}, c.explain(ctx, err, "reading pull request #%d", number)
 	}
@@ -62,41 +60,49 @@ func (c *Client) listPulls(ctx context.Context, pages int, options gogithub.Pull
 // pushed). branch is where the commit was seen: GitHub's index from commits to pull requests knows merges into the
 // default branch only ("if the commit is not present in the default branch, it will only return open pull requests",
 // https://docs.github.com/en/rest/commits/commits#list-pull-requests-associated-with-a-commit), so that for others the
-// closed pull requests into branch are searched, the 100 touched last.
+// closed pull requests into branch are searched, the 100 touched last. What is found is remembered: a merge is final.
 func (c *Client) PullRequestOfCommit(ctx context.Context, sha, branch string) (*PullRequest, error) {
 	if err := checkSHA(sha); err != nil {
 		return nil, err
 	}
-	sdk, owner, name := c.sdk()
-	listed, _, err := sdk.PullRequests.ListPullRequestsWithCommit(ctx, owner, name, sha, &gogithub.ListOptions{PerPage: pageSize})
-	if err != nil {
-		return nil, c.explain(ctx, err, "looking for the pull request of commit %s", short(sha))
+	key := c.key("merge", sha)
+	if pull, ok := c.clients.merges.Get(key); ok {
+		return &pull, nil
 	}
-	number := 0
-	for _, found := range listed {
-		if isMergeOf(pullFrom(found), sha) {
-			number = found.GetNumber()
-		}
-	}
-	if number == 0 && branch != "" {
-		recent, err := c.listPulls(ctx, 1, gogithub.PullRequestListOptions{State: "closed", Base: branch, Sort: "updated", Direction: "desc"})
-		if err != nil {
-			return nil, err
-		}
-		for _, pull := range recent[:min(len(recent), maxRecentPulls)] {
-			if isMergeOf(pull, sha) {
-				number = pull.Number
-			}
-		}
-	}
-	if number == 0 {
-		return nil, nil
+	number, err := c.findMerge(ctx, sha, branch)
+	if err != nil || number == 0 {
+		return nil, err
 	}
 	pull, err := c.GetPullRequest(ctx, number)
 	if err != nil {
 		return nil, err
 	}
+	c.clients.merges.Add(key, pull)
 	return &pull, nil
+}
+
+// findMerge gives the number of the pull request whose merge made the commit, 0 for none.
+func (c *Client) findMerge(ctx context.Context, sha, branch string) (int, error) {
+	sdk, owner, name := c.sdk()
+	listed, _, err := sdk.PullRequests.ListPullRequestsWithCommit(ctx, owner, name, sha, &gogithub.ListOptions{PerPage: pageSize})
+	if err != nil {
+		return 0, c.explain(ctx, err, "looking for the pull request of commit %s", short(sha))
+	}
+	for _, found := range listed {
+		if isMergeOf(pullFrom(found), sha) {
+			return found.GetNumber(), nil
+		}
+	}
+	if branch == "" {
+		return 0, nil
+	}
+	recent, err := c.listPulls(ctx, 1, gogithub.PullRequestListOptions{State: "closed", Base: branch, Sort: "updated", Direction: "desc"})
+	for _, pull := range recent {
+		if isMergeOf(pull, sha) {
+			return pull.Number, nil
+		}
+	}
+	return 0, err
 }
 
 func isMergeOf(pull PullRequest, sha string) bool {
@@ -119,18 +125,20 @@ func pullFrom(found *gogithub.PullRequest) PullRequest {
 		CreatedAt:      found.GetCreatedAt().Time,
 		UpdatedAt:      found.GetUpdatedAt().Time,
 		Author:         found.GetUser().GetLogin(),
-		Mergeable:      found.Mergeable,
 		MergeableState: found.GetMergeableState(),
 		CommitCount:    found.GetCommits(),
 	}
 	switch {
-	case found.GetMerged() || found.MergedAt != nil:
+	case found.GetMerged() || !pull.MergedAt.IsZero():
 		pull.State = PullRequestMerged
 		pull.MergeCommit = found.GetMergeCommitSHA()
 	case found.GetState() == "closed":
 		pull.State = PullRequestClosed
 	}
-	for _, label := range found.Labels {
+	if found != nil {
+		pull.Mergeable = found.Mergeable
+	}
+	for _, label := range found.GetLabels() {
 		pull.Labels = append(pull.Labels, label.GetName())
 	}
 	return pull

@@ -41,6 +41,9 @@ func (c *Client) OpenPullRequest(ctx context.Context, wanted NewPullRequest) (Op
 	created, _, err := sdk.PullRequests.Create(ctx, owner, name, gogithub.CreatePullRequest{
 		Title: &wanted.Title, Body: &wanted.Body, Head: wanted.Head, Base: wanted.Base,
 	})
+	if err == nil && created.GetNumber() == 0 {
+		err = errIncomplete
+	}
 	err = c.explain(ctx, err, "opening the pull request from %s into %s", wanted.Head, wanted.Base)
 	if isRefused(err, "already exists") {
 		existing, findErr := c.findOpen(ctx, wanted)

@@ -18,6 +18,9 @@ const (
 func (c *Client) Info(ctx context.Context) (RepositoryInfo, error) {
 	sdk, owner, name := c.sdk()
 	found, _, err := sdk.Repositories.Get(ctx, owner, name)
+	if err == nil && found.GetFullName() == "" {
+		err = errIncomplete
+	}
 	if err != nil {
 		return RepositoryInfo{}, explain(ctx, "reading the repository "+c.repo.FullName(), err)
 	}
@@ -41,7 +44,7 @@ func (c *Client) Releases(ctx context.Context) ([]Release, error) {
 	}
 	published := make([]Release, 0, len(listed))
 	for _, release := range listed {
-		if !release.Draft {
+		if !release.GetDraft() {
 			published = append(published, releaseFrom(release))
 		}
 	}
@@ -67,11 +70,11 @@ func (c *Client) Releases(ctx context.Context) ([]Release, error) {
 
 func releaseFrom(release *gogithub.RepositoryRelease) Release {
 	return Release{
-		ID:          release.ID,
-		Tag:         release.TagName,
+		ID:          release.GetID(),
+		Tag:         release.GetTagName(),
 		Name:        release.GetName(),
-		URL:         release.HTMLURL,
-		Prerelease:  release.Prerelease,
+		URL:         release.GetHTMLURL(),
+		Prerelease:  release.GetPrerelease(),
 		PublishedAt: release.GetPublishedAt().Time,
 	}
 }

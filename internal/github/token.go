@@ -84,7 +84,6 @@ type installationTokens struct {
 	app     appIdentity
 	api     *gogithub.Client
 	now     func() time.Time
-	timeout time.Duration
 	flights singleflight.Group
 
 	mu             sync.Mutex
@@ -97,19 +96,7 @@ func (s *installationTokens) token(ctx context.Context) (string, error) {
 	if token, ok := s.kept(); ok {
 		return token, nil
 	}
-	minted := s.flights.DoChan("", func() (any, error) {
-		// The flight serves everybody who waits: one caller's end must not be everybody's.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
-		defer cancel()
-		return s.mint(ctx)
-	})
-	select {
-	case result := <-minted:
-		token, _ := result.Val.(string)
-		return token, result.Err
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
+	return share(ctx, &s.flights, "", s.mint)
 }
 
 func (s *installationTokens) kept() (string, bool) {
@@ -137,6 +124,9 @@ func (s *installationTokens) mint(ctx context.Context) (string, error) {
 	}
 	asked := s.now()
 	minted, _, err := s.api.Apps.CreateInstallationToken(ctx, id, nil)
+	if err == nil && minted.GetToken() == "" {
+		err = errIncomplete
+	}
 	if err != nil {
 		return "", explain(ctx, fmt.Sprintf("getting a token for installation %d of GitHub App %d", id, s.app.id), err)
 	}
@@ -158,6 +148,9 @@ func (s *installationTokens) installation(ctx context.Context) (int64, error) {
 	}
 	doing := fmt.Sprintf("looking for the installation of GitHub App %d at %s", s.app.id, s.app.owner)
 	found, _, err := s.api.Apps.GetOrganizationInstallation(ctx, s.app.owner)
+	if err == nil && found.GetID() == 0 {
+		err = errIncomplete
+	}
 	if err = explain(ctx, doing, err); IsNotFound(err) {
 		found, _, err = s.api.Apps.GetUserInstallation(ctx, s.app.owner)
 		err = explain(ctx, doing, err)
