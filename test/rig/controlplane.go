@@ -111,8 +111,10 @@ func (r *Rig) apiServer(etcd string) component {
 				"--service-account-signing-key-file=" + r.identity.serviceAccountKey(),
 				"--service-account-issuer=https://kubernetes.default.svc",
 				"--service-cluster-ip-range=10.0.0.0/24",
-				// It would refuse pods until their namespace's default account exists.
-				"--disable-admission-plugins=ServiceAccount",
+				// The one would refuse pods until their namespace's default account exists,
+				// the other would taint the node until the node-lifecycle-controller, which
+				// does not run, takes the taint away.
+				"--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
 			},
 			ReadyURL: "https://" + addresses[0] + "/readyz",
 		}
@@ -136,7 +138,7 @@ func (r *Rig) startControllers(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if r.runs(Kwok) && r.runs(KubeControllerManager) {
+	if r.runs(Kwok) {
 		return r.awaitNode(ctx)
 	}
 	return nil
@@ -154,6 +156,9 @@ func (r *Rig) startControllerManager(ctx context.Context) error {
 			Args: append(r.secureServing(addresses[0]),
 				"--kubeconfig="+kubeconfig,
 				"--leader-elect=false",
+				// Nobody sends the node's heartbeats: kwok would write them all the time, and
+				// after a crash not before the lease of its former self has run out.
+				"--controllers=*,-node-lifecycle-controller",
 				"--use-service-account-credentials=true",
 				"--service-account-private-key-file="+r.identity.serviceAccountKey(),
 				"--root-ca-file="+r.identity.servingCertificate(),

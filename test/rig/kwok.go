@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,7 +29,7 @@ var crashStages []byte
 // nodeName is the name of the rig's one node, in manifests/kwok.yaml.
 const nodeName = "rig"
 
-// nodeTimeout bounds how long the node may take to accept pods.
+// nodeTimeout bounds how long the node may take to be ready.
 const nodeTimeout = 30 * time.Second
 
 func (r *Rig) startKwok(ctx context.Context) error {
@@ -49,7 +50,7 @@ func (r *Rig) startKwok(ctx context.Context) error {
 				"--config=" + stages,
 				"--manage-all-nodes=true",
 				"--node-ip=127.0.0.1",
-				"--node-lease-duration-seconds=40",
+				"--node-lease-duration-seconds=0",
 				"--server-address=" + addresses[0],
 			},
 			ReadyURL: "http://" + addresses[0] + "/readyz",
@@ -113,22 +114,19 @@ func sparingCrashing(stage []byte) ([]byte, error) {
 // errNoExpressions says that a Stage has no matchExpressions.
 var errNoExpressions = errors.New("no spec.selector.matchExpressions")
 
-// awaitNode waits until the node accepts pods.
+// awaitNode waits until kwok has made the node ready.
 func (r *Rig) awaitNode(ctx context.Context) error {
 	var node corev1.Node
 	err := wait.PollUntilContextTimeout(ctx, readyInterval, nodeTimeout, true, func(ctx context.Context) (bool, error) {
 		if err := r.client.Get(ctx, client.ObjectKey{Name: nodeName}, &node); err != nil {
 			return false, err
 		}
-		for _, condition := range node.Status.Conditions {
-			if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {
-				return len(node.Spec.Taints) == 0, nil
-			}
-		}
-		return false, nil
+		return slices.ContainsFunc(node.Status.Conditions, func(condition corev1.NodeCondition) bool {
+			return condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue
+		}), nil
 	})
 	if err != nil {
-		return fmt.Errorf("waiting for the node to accept pods (its taints: %v): %w", node.Spec.Taints, err)
+		return fmt.Errorf("waiting for the node to be ready (%v): %w", node.Status.Conditions, err)
 	}
 	return nil
 }

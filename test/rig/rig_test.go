@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 // withRig runs the tests against one rig.
 func withRig(ctx context.Context, run func() int) (int, error) {
 	var err error
-	if shared, err = rig.Start(ctx, rig.Options{Out: os.Stderr}); err != nil {
+	if shared, err = rig.Start(ctx, rig.Options{Out: os.Stderr, With: []string{rig.HelmController, rig.NotificationController}}); err != nil {
 		return 1, err
 	}
 	defer shared.Stop()
@@ -143,7 +143,7 @@ func kustomization(namespace string) *kustomizev1.Kustomization {
 			Path:               "./deploy",
 			Interval:           metav1.Duration{Duration: time.Hour},
 			RetryInterval:      &metav1.Duration{Duration: time.Second},
-			Timeout:            &metav1.Duration{Duration: 3 * time.Second},
+			Timeout:            &metav1.Duration{Duration: 30 * time.Second}, // Flux takes no less
 			TargetNamespace:    namespace,
 			ServiceAccountName: "deployer",
 			Prune:              true,
