@@ -149,21 +149,23 @@ func (c *Client) baseOfReplayed(ctx context.Context, merge Commit, pull PullRequ
 	if merge.SHA == pull.Head.SHA && len(linear) != len(commits) {
 		return "", ErrNoBaseSide
 	}
-	if len(linear) == 0 {
-		return firstParent(merge)
-	}
-	walked, err := c.FirstParents(ctx, merge.SHA, len(linear))
-	if err != nil {
-		return "", err
-	}
 	slices.Reverse(linear)
-	if !slices.EqualFunc(walked, linear, sameChange) {
-		if merge.SHA == pull.Head.SHA {
-			return "", ErrNoBaseSide
+	squashed := len(linear) == 0 || !sameChange(merge, linear[0])
+	walked := []Commit{merge}
+	if !squashed {
+		if walked, err = c.FirstParents(ctx, merge.SHA, len(linear)); err != nil {
+			return "", err
 		}
+		squashed = !slices.EqualFunc(walked, linear, sameChange)
+	}
+	switch {
+	case !squashed:
+		return firstParent(walked[len(walked)-1])
+	case merge.SHA == pull.Head.SHA:
+		return "", ErrNoBaseSide
+	default:
 		return firstParent(merge)
 	}
-	return firstParent(walked[len(walked)-1])
 }
 
 // sameChange recognises a commit that was rebased.
