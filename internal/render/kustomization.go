@@ -82,7 +82,7 @@ func kustomizationSpec(scope Scope, deploy v1alpha1.KustomizeDeploy) kustomizev1
 		Wait: len(deploy.HealthChecks) == 0,
 	}
 	if len(deploy.Substitute) > 0 {
-		// Even an empty postBuild could make Flux treat ${…} in the repository's YAML as variables.
+		// Only when asked for: from here on Flux takes every ${…} in the repository's YAML for a variable of its own.
 		spec.PostBuild = &kustomizev1.PostBuild{Substitute: deploy.Substitute}
 	}
 	return spec
@@ -116,14 +116,14 @@ func renderedDeploy(scope Scope) (v1alpha1.KustomizeDeploy, error) {
 func releaseAnnotations(scope Scope) map[string]string {
 	release := scope.Release
 	annotations := map[string]string{
-		v1alpha1.ReleaseAnnotation:     release.Name,
-		eventAnnotation("application"): scope.Application.Name,
-		eventAnnotation("environment"): scope.Environment.Name,
-		eventAnnotation("release"):     release.Name,
-		eventAnnotation("commit"):      release.Spec.Commit,
+		v1alpha1.ReleaseAnnotation:             release.Name,
+		eventAnnotation("application"):         scope.Application.Name,
+		eventAnnotation("environment"):         scope.Environment.Name,
+		eventAnnotation("release"):             release.Name,
+		eventAnnotation(eventv1.MetaCommitKey): release.Spec.Commit,
 	}
 	if origin := release.Spec.Origin; origin != nil && origin.PullRequest > 0 {
-		annotations[eventAnnotation("change_request")] = strconv.FormatInt(origin.PullRequest, 10)
+		annotations[eventAnnotation(eventv1.MetaChangeRequestKey)] = strconv.FormatInt(origin.PullRequest, 10)
 	}
 	return annotations
 }
@@ -137,8 +137,8 @@ func deployPath(directory string) string {
 }
 
 // fluxDeletionPolicy says it in Flux's words. Delete removes what was deployed also where prune is off, which is what the
-// team asked for: prune is about objects that a newer release no longer has. It does not wait until they are gone, which a
-// stuck object could prevent for ever.
+// team asked for: prune is about objects that a newer release no longer has. It does not wait until they are gone: Flux
+// would only log that it waited in vain.
 func fluxDeletionPolicy(policy v1alpha1.DeletionPolicy) string {
 	switch policy {
 	case v1alpha1.DeletionDelete:
