@@ -178,7 +178,7 @@ func numberFromSecret(data map[string][]byte, key, hint string) (int64, error) {
 }
 
 func privateKeyFromSecret(data map[string][]byte) (*rsa.PrivateKey, error) {
-	const hint = "write the .pem file that GitHub gave when the App's private key was made (-----BEGIN RSA PRIVATE KEY-----)"
+	const hint = "write the .pem file that GitHub gave when the App's private key was made, with its BEGIN and END lines"
 	raw, ok := data[keyAppPrivateKey]
 	if !ok || len(raw) == 0 {
 		return nil, &CredentialError{Key: keyAppPrivateKey, Missing: true, Reason: hint}

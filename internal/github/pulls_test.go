@@ -188,7 +188,7 @@ func TestBaseSide(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				for _, commit := range tc.history {
-					if strings.HasSuffix(r.URL.Path, "/git/commits/"+commit["sha"].(string)) {
+					if strings.HasSuffix(r.URL.Path, fmt.Sprint("/git/commits/", commit["sha"])) {
 						writeJSON(w, commit)
 						return
 					}
