@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package observe
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/internal/policy"
+	"github.com/mainstem-dev/mainstem/internal/render"
+)
+
+// flux reads what Flux reports about the Application's objects.
+func (o *Observer) flux(ctx context.Context, observation *Observation) error {
+	state := &observation.State
+	app := state.Application
+	var sources sourcev1.GitRepositoryList
+	if err := o.Cache.List(ctx, &sources, client.InNamespace(app.Namespace), client.MatchingLabels{v1alpha1.InstanceLabel: o.Instance}); err != nil {
+		return fmt.Errorf("listing GitRepositories: %w", err)
+	}
+	observation.Sources = make(map[string]*sourcev1.GitRepository, len(sources.Items))
+	for i := range sources.Items {
+		observation.Sources[sources.Items[i].Name] = &sources.Items[i]
+	}
+	var kustomizations kustomizev1.KustomizationList
+	if err := o.Cache.List(ctx, &kustomizations, client.InNamespace(app.Namespace),
+		client.MatchingLabels{v1alpha1.InstanceLabel: o.Instance, v1alpha1.ApplicationLabel: app.Name}); err != nil {
+		return fmt.Errorf("listing Kustomizations: %w", err)
+	}
+	observation.Kustomizations = make(map[v1alpha1.EnvironmentName]*kustomizev1.Kustomization, len(kustomizations.Items))
+	state.Flux = map[v1alpha1.EnvironmentName]policy.Flux{}
+	for i := range kustomizations.Items {
+		k := &kustomizations.Items[i]
+		env := v1alpha1.EnvironmentName(k.Labels[v1alpha1.EnvironmentLabel])
+		if k.Name != render.KustomizationName(app.Name, env) {
+			continue
+		}
+		observation.Kustomizations[env] = k
+		state.Flux[env] = reported(k, observation.Sources[k.Spec.SourceRef.Name])
+	}
+	o.Refresh(observation)
+	return nil
+}
+
+// Refresh reads again, from what was observed, what Flux reports about the source of each environment's pinned release: which
+// release that is changes when a deploy begins.
+func (o *Observer) Refresh(observation *Observation) {
+	state := &observation.State
+	state.Sources = map[v1alpha1.EnvironmentName]policy.FluxSource{}
+	for i := range state.Application.Spec.Environments {
+		env := state.Application.Spec.Environments[i].Name
+		pinned := policy.Pinned(state, env)
+		if pinned == nil {
+			continue
+		}
+		if source := observation.Sources[render.SourceName(state.Application, pinned)]; source != nil {
+			state.Sources[env] = ReportedSource(source)
+		}
+	}
+}
+
+// reported is what Flux says about a Kustomization.
+func reported(k *kustomizev1.Kustomization, source *sourcev1.GitRepository) policy.Flux {
+	flux := policy.Flux{
+		Exists:             true,
+		Suspended:          k.Spec.Suspend,
+		GenerationObserved: k.Generation == k.Status.ObservedGeneration,
+		Applied:            shaOf(k.Status.LastAppliedRevision),
+		Attempted:          shaOf(k.Status.LastAttemptedRevision),
+		ChecksHealth:       k.Spec.Wait || len(k.Spec.HealthChecks) > 0,
+		Release:            k.Annotations[v1alpha1.ReleaseAnnotation],
+	}
+	if ready := apimeta.FindStatusCondition(k.Status.Conditions, meta.ReadyCondition); ready != nil {
+		flux.Ready, flux.Reason, flux.Message = string(ready.Status), ready.Reason, ready.Message
+		flux.ReadyChangedAt = ready.LastTransitionTime.Time
+	}
+	if source != nil {
+		flux.SourceCommit = ReportedSource(source).Commit
+	}
+	return flux
+}
+
+// ReportedSource is what Flux says about a GitRepository. It has a commit only where its artifact is of its present spec.
+func ReportedSource(source *sourcev1.GitRepository) policy.FluxSource {
+	result := policy.FluxSource{Exists: true}
+	if ready := apimeta.FindStatusCondition(source.Status.Conditions, meta.ReadyCondition); ready != nil {
+		result.Message = ready.Message
+	}
+	if source.Status.Artifact != nil {
+		result.Commit = shaOf(source.Status.Artifact.Revision)
+	}
+	return result
+}
+
+// shaOf is the SHA of a Flux revision such as main@sha1:abc or sha1:abc: the same commit has another revision under another ref.
+func shaOf(revision string) string {
+	return revision[strings.LastIndex(revision, ":")+1:]
+}

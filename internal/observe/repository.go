@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/internal/github"
+	"github.com/mainstem-dev/mainstem/internal/policy"
+	"github.com/mainstem-dev/mainstem/internal/render"
+)
+
+// repository reads the Application's credential, and from GitHub the heads of its branches and its releases.
+func (o *Observer) repository(ctx context.Context, observation *Observation) error {
+	state := &observation.State
+	app := state.Application
+	credential, problem, err := o.credential(ctx, app)
+	if err != nil {
+		return err
+	}
+	observation.Credential = kindOf(app, credential)
+	if problem != nil {
+		state.GitHub.Problem = problem
+		return nil
+	}
+	repository, err := github.ParseURL(app.Spec.Repository.URL, app.Spec.Repository.APIURL, credential.APIURL())
+	if err != nil {
+		state.GitHub.Problem = &policy.Problem{Reason: v1alpha1.RepositoryInvalidReason, Message: "spec.repository." + err.Error()}
+		return nil
+	}
+	needs := policy.BranchNeeds(app)
+	seen, err := o.Looks.Observe(ctx, repository, credential, github.Request{Branches: needs.Branches, Releases: needs.Published, MaxAge: observation.interval})
+	if err != nil {
+		state.GitHub.Problem = problemOf(err)
+		return ctx.Err()
+	}
+	observation.FetchedAt = seen.FetchedAt
+	if observation.GitHub, err = o.Clients.For(repository, credential); err != nil {
+		state.GitHub.Problem = problemOf(err)
+		return nil
+	}
+	state.GitHub.Branches = map[string]policy.Branch{}
+	for name, head := range seen.Branches {
+		state.GitHub.Branches[name] = policy.Branch{Found: head.Found, Head: commitOf(head.Commit)}
+	}
+	for i := range seen.Releases {
+		if release := &seen.Releases[i]; release.TagFound {
+			state.GitHub.Published = append(state.GitHub.Published, policy.Published{
+				Tag: release.Tag, URL: release.URL, Prerelease: release.Prerelease, Commit: commitOf(release.Commit),
+			})
+		}
+	}
+	return nil
+}
+
+// credential reads the Secret that the Application names, now: it may be rotated at any time.
+func (o *Observer) credential(ctx context.Context, app *v1alpha1.Application) (github.Credential, *policy.Problem, error) {
+	if app.Spec.Repository.SecretRef == nil {
+		return github.Credential{}, nil, nil
+	}
+	name := app.Spec.Repository.SecretRef.Name
+	var secret corev1.Secret
+	switch err := o.read(ctx, types.NamespacedName{Namespace: app.Namespace, Name: name}, &secret); {
+	case apierrors.IsNotFound(err):
+		return github.Credential{}, &policy.Problem{Reason: v1alpha1.SecretNotFoundReason, Message: fmt.Sprintf(
+			"spec.repository.secretRef names Secret %s, which is not in namespace %s: create it there with a GitHub App's keys or with username and password", name, app.Namespace)}, nil
+	case err != nil:
+		return github.Credential{}, nil, err
+	}
+	credential, err := github.CredentialFromSecret(secret.Data)
+	if err != nil {
+		return github.Credential{}, &policy.Problem{Reason: v1alpha1.SecretInvalidReason, Message: fmt.Sprintf("Secret %s: %v", name, err)}, nil
+	}
+	return credential, nil, nil
+}
+
+func kindOf(app *v1alpha1.Application, credential github.Credential) render.CredentialKind {
+	switch {
+	case app.Spec.Repository.SecretRef == nil:
+		return render.CredentialAnonymous
+	case credential.Kind() == github.App:
+		return render.CredentialApp
+	}
+	return render.CredentialToken
+}
+
+// problemOf is what an error of GitHub means for an Application.
+func problemOf(err error) *policy.Problem {
+	problem := &policy.Problem{Reason: v1alpha1.UnreachableReason, Message: err.Error()}
+	if at, known := github.RetryAt(err); known {
+		problem.RetryAt = at
+	}
+	var notFound *github.NotFoundError
+	var unauthorized *github.UnauthorizedError
+	var denied *github.PermissionDeniedError
+	var limited *github.RateLimitedError
+	var archived *github.ArchivedError
+	switch {
+	case errors.As(err, &notFound):
+		problem.Reason = v1alpha1.RepositoryNotFoundReason
+	case errors.As(err, &unauthorized):
+		problem.Reason = v1alpha1.UnauthorizedReason
+	case errors.As(err, &denied), errors.As(err, &archived):
+		problem.Reason = v1alpha1.PermissionDeniedReason
+	case errors.As(err, &limited):
+		problem.Reason = v1alpha1.RateLimitedReason
+	}
+	return problem
+}
+
+func commitOf(commit github.Commit) policy.Commit {
+	return policy.Commit{SHA: commit.SHA, Tree: commit.Tree, Parents: commit.Parents, Author: commit.Author, URL: commit.URL,
+		AuthoredAt: commit.AuthoredAt, Message: commit.Message}
+}
