@@ -38,7 +38,7 @@ func (o *Observer) Evidence(ctx context.Context, observation *Observation) error
 func (o *Observer) evidence(ctx context.Context, observation *Observation) bool {
 	state := &observation.State
 	needs := policy.EvidenceNeeds(state)
-	fetcher := &fetcher{observation: observation}
+	fetcher := &fetcher{observation: observation, instance: o.Instance}
 	for _, sha := range needs.Commits {
 		fetch(ctx, fetcher, &state.GitHub.Commits, sha, fetcher.commit)
 	}
@@ -61,7 +61,8 @@ func (o *Observer) evidence(ctx context.Context, observation *Observation) bool 
 
 type fetcher struct {
 	observation *Observation
-	// asked are the questions that have no answer, so that they are not asked again in this observation.
+	instance    string
+	// found says that a question got an answer, which may lead to others.
 	found bool
 }
 
@@ -177,6 +178,9 @@ func (f *fetcher) pull(ctx context.Context, promotion string, number int) (polic
 	}
 	f.observation.Pulls[promotion] = pull
 	result := policy.PullRequest{Number: int64(pull.Number), URL: pull.URL, Head: pull.Head.SHA, MergeCommit: pull.MergeCommit, MergedBy: pull.MergedBy}
+	if marker, marked := render.ParseMarker(pull.Body); marked {
+		result.Foreign = marker.Instance != f.instance
+	}
 	switch pull.State {
 	case github.PullRequestOpen:
 		result.State = v1alpha1.PullRequestOpen
