@@ -110,7 +110,7 @@ func (r *Rig) read(ctx context.Context, path string) ([][]byte, error) {
 
 // kustomize builds a directory with the kustomize of kubectl.
 func (r *Rig) kustomize(ctx context.Context, dir string) ([][]byte, error) {
-	cmd := exec.CommandContext(ctx, r.Kubectl(), "kustomize", dir) //nolint:gosec // a program of the rig's own
+	cmd := exec.CommandContext(ctx, r.Kubectl(), "kustomize", dir)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

@@ -29,7 +29,7 @@ func TestWorkGoesOnAfterEveryComponentCrashed(t *testing.T) {
 	g.Expect(admin.Create(t.Context(), gitRepository(namespace, server.URL, commit))).To(Succeed())
 	g.Expect(admin.Create(t.Context(), applier)).To(Succeed())
 	g.Eventually(func(g Gomega) {
-		g.Expect(ready(g, t.Context(), applier)).To(beReady())
+		g.Expect(ready(t.Context(), g, applier)).To(beReady())
 	}).Should(Succeed())
 	g.Expect(shared.Err()).NotTo(HaveOccurred())
 }
@@ -43,10 +43,10 @@ func TestNothingOutlivesAKilledRig(t *testing.T) {
 	g := NewWithT(t)
 	dir := t.TempDir()
 	command := filepath.Join(dir, "rig")
-	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", command, "./cmd/rig").CombinedOutput() //nolint:gosec // ours
+	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", command, "./cmd/rig").CombinedOutput()
 	g.Expect(err).NotTo(HaveOccurred(), string(output))
 	state := filepath.Join(dir, "state")
-	up := exec.CommandContext(t.Context(), command, "up", "--dir", state) //nolint:gosec // ours
+	up := exec.CommandContext(t.Context(), command, "up", "--dir", state)
 	g.Expect(up.Start()).To(Succeed())
 	g.Eventually(func() []string { return processesNaming(g, state) }).Should(ContainElement(ContainSubstring("etcd")))
 	g.Expect(up.Process.Kill()).To(Succeed())
@@ -60,7 +60,7 @@ func processesNaming(g Gomega, text string) []string {
 	g.Expect(err).NotTo(HaveOccurred())
 	var found []string
 	for _, file := range files {
-		content, err := os.ReadFile(file) //nolint:gosec // of the kernel
+		content, err := os.ReadFile(file)
 		if err == nil && strings.Contains(string(content), text) {
 			found = append(found, strings.ReplaceAll(string(content), "\x00", " "))
 		}

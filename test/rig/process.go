@@ -118,8 +118,8 @@ func (r *Rig) spawn(ctx context.Context, process Process, ended func(error)) (*r
 	if err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
-	// Not CommandContext: the process outlives the context of its start.
-	cmd := exec.Command(process.Path, process.Args...) //nolint:gosec,noctx // the rig's callers say what it runs
+	// The process outlives the context of its start.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), process.Path, process.Args...)
 	cmd.Dir = r.dir
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "TMPDIR=" + filepath.Join(r.dir, "tmp")}, process.Env...)
 	cmd.Stdout, cmd.Stderr = log, log

@@ -153,7 +153,7 @@ func kustomization(namespace string) *kustomizev1.Kustomization {
 }
 
 // ready returns the Ready condition of an object of Flux's, once it is current.
-func ready(g Gomega, ctx context.Context, object meta.ObjectWithConditions) *metav1.Condition {
+func ready(ctx context.Context, g Gomega, object meta.ObjectWithConditions) *metav1.Condition {
 	o, ok := object.(client.Object)
 	g.Expect(ok).To(BeTrue())
 	g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(o), o)).To(Succeed())
@@ -176,7 +176,7 @@ func TestFluxAppliesACommitAndWaitsForItsHealth(t *testing.T) {
 	g.Expect(admin.Create(t.Context(), applier)).To(Succeed())
 	started := time.Now()
 	g.Eventually(func(g Gomega) {
-		g.Expect(ready(g, t.Context(), applier)).To(beReady())
+		g.Expect(ready(t.Context(), g, applier)).To(beReady())
 	}).Should(Succeed())
 	t.Logf("from two new objects to a healthy Deployment: %s", time.Since(started).Round(time.Millisecond))
 	g.Expect(applier.Status.LastAppliedRevision).To(Equal("main@sha1:" + first))
@@ -189,7 +189,7 @@ func TestFluxAppliesACommitAndWaitsForItsHealth(t *testing.T) {
 	patched.Spec.Reference.Commit = second
 	g.Expect(admin.Patch(t.Context(), patched, client.MergeFrom(source))).To(Succeed())
 	g.Eventually(func(g Gomega) {
-		g.Expect(ready(g, t.Context(), applier)).To(beReady())
+		g.Expect(ready(t.Context(), g, applier)).To(beReady())
 		g.Expect(applier.Status.LastAppliedRevision).To(Equal("main@sha1:" + second))
 	}).Should(Succeed())
 	t.Logf("from another commit in the source to a healthy Deployment: %s", time.Since(started).Round(time.Millisecond))
@@ -208,7 +208,7 @@ func TestACrashingReleaseDoesNotBecomeReady(t *testing.T) {
 	g.Expect(admin.Create(t.Context(), gitRepository(namespace, server.URL, commit))).To(Succeed())
 	g.Expect(admin.Create(t.Context(), applier)).To(Succeed())
 	g.Eventually(func(g Gomega) {
-		condition := ready(g, t.Context(), applier)
+		condition := ready(t.Context(), g, applier)
 		g.Expect(condition.Status).To(Equal(metav1.ConditionFalse))
 		g.Expect(condition.Reason).To(Equal(meta.HealthCheckFailedReason))
 	}).Should(Succeed())
@@ -233,7 +233,7 @@ func TestATenantCannotApplyOutsideItsNamespace(t *testing.T) {
 	g.Expect(admin.Create(t.Context(), gitRepository(namespace, server.URL, commit))).To(Succeed())
 	g.Expect(admin.Create(t.Context(), applier)).To(Succeed())
 	g.Eventually(func(g Gomega) {
-		condition := ready(g, t.Context(), applier)
+		condition := ready(t.Context(), g, applier)
 		g.Expect(condition.Status).To(Equal(metav1.ConditionFalse))
 		g.Expect(condition.Message).To(ContainSubstring("forbidden"))
 	}).Should(Succeed())
@@ -276,7 +276,7 @@ func TestFluxClonesWithCredentials(t *testing.T) {
 			})).To(Succeed())
 			g.Expect(admin.Create(t.Context(), source)).To(Succeed())
 			g.Eventually(func(g Gomega) {
-				g.Expect(ready(g, t.Context(), source)).To(beReady())
+				g.Expect(ready(t.Context(), g, source)).To(beReady())
 			}).Should(Succeed())
 			g.Expect(source.Status.Artifact.Revision).To(Equal("main@sha1:" + commit))
 		})
@@ -320,7 +320,7 @@ func TestServiceAccountsMayDoWhatTheirRolesSay(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(tenant.List(t.Context(), &corev1.SecretList{}, client.InNamespace(namespace))).To(Succeed())
 	g.Expect(tenant.List(t.Context(), &corev1.SecretList{})).To(MatchError(apierrors.IsForbidden, "IsForbidden"))
-	output, err := exec.CommandContext(t.Context(), shared.Kubectl(), "--kubeconfig", path, "auth", "whoami").CombinedOutput() //nolint:gosec // the rig's own
+	output, err := exec.CommandContext(t.Context(), shared.Kubectl(), "--kubeconfig", path, "auth", "whoami").CombinedOutput()
 	g.Expect(err).NotTo(HaveOccurred(), string(output))
 	g.Expect(string(output)).To(ContainSubstring("system:serviceaccount:" + namespace + ":deployer"))
 	_, err = shared.ServiceAccountConfig(t.Context(), namespace, "nobody")

@@ -46,7 +46,7 @@ type component struct {
 func (r *Rig) launch(ctx context.Context, c component) ([]string, error) {
 	started := time.Now()
 	for attempt := 1; ; attempt++ {
-		addresses, err := freeAddresses(c.ports)
+		addresses, err := freeAddresses(ctx, c.ports)
 		if err != nil {
 			return nil, fmt.Errorf("starting %s: %w", c.name, err)
 		}
@@ -137,7 +137,7 @@ func (r *Rig) awaitReady(ctx context.Context, run *running, url string) error {
 
 // ask requests a health endpoint once.
 func (r *Rig) ask(ctx context.Context, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("asking whether it is ready: %w", err)
 	}
@@ -234,16 +234,26 @@ func (r *Rig) Tail(out io.Writer) {
 }
 
 // freeAddresses returns loopback addresses that nobody listens on at the moment.
-func freeAddresses(count int) (addresses []string, err error) {
+func freeAddresses(ctx context.Context, count int) ([]string, error) {
 	var config net.ListenConfig
+	listeners := make([]net.Listener, 0, count)
+	addresses := make([]string, 0, count)
+	var failure error
 	for range count {
-		listener, listenErr := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
-		if listenErr != nil {
-			return nil, fmt.Errorf("finding a free port: %w", listenErr)
+		listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			failure = err
+			break
 		}
-		// Closed only when all are found, so that no two are the same.
-		defer func() { err = errors.Join(err, listener.Close()) }()
+		listeners = append(listeners, listener)
 		addresses = append(addresses, listener.Addr().String())
+	}
+	// Closed only when all are found, so that no two are the same.
+	for _, listener := range listeners {
+		failure = errors.Join(failure, listener.Close())
+	}
+	if failure != nil {
+		return nil, fmt.Errorf("finding free ports: %w", failure)
 	}
 	return addresses, nil
 }

@@ -111,7 +111,7 @@ func provide(ctx context.Context, out io.Writer, src source, wanted []binary) (e
 			err = releaseErr
 		}
 	}()
-	if err := os.MkdirAll(src.dir(), 0o755); err != nil { //nolint:gosec // build results are for everybody to read
+	if err := os.MkdirAll(src.dir(), 0o755); err != nil {
 		return fmt.Errorf("providing the rig's programs: %w", err)
 	}
 	if err := fetchMissing(ctx, out, src, wanted); err != nil {

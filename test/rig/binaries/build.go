@@ -87,7 +87,7 @@ func copyFiles(ctx context.Context, src source, b binary) error {
 	}
 	module := strings.TrimSpace(output)
 	target := filesDir(src.dir(), b.name)
-	if err := os.MkdirAll(target, 0o755); err != nil { //nolint:gosec // build results are for everybody to read
+	if err := os.MkdirAll(target, 0o755); err != nil {
 		return fmt.Errorf("making the directory of its files: %w", err)
 	}
 	for _, pattern := range b.files {
@@ -125,7 +125,7 @@ func copyFile(from, to string, mode os.FileMode) error {
 // goTool runs the go command in the module of the programs. Its error ends with
 // what the command wrote to standard error.
 func goTool(ctx context.Context, src source, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // the arguments are this package's own
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = filepath.Join(src.root, toolsModule)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	// Interrupted rather than killed, so that the go command removes its work directory.

@@ -72,7 +72,7 @@ func fetch(ctx context.Context, src source, index string, absent []binary) error
 func probe(ctx context.Context, index string) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodHead, index, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, index, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("asking for the index of releases: %w", err)
 	}

@@ -53,11 +53,11 @@ func readSource() (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	requirements, err := os.ReadFile(filepath.Join(root, toolsModule, "go.mod")) //nolint:gosec // a file of the checkout
+	requirements, err := os.ReadFile(filepath.Join(root, toolsModule, "go.mod"))
 	if err != nil {
 		return source{}, fmt.Errorf("reading what the rig's programs are built from: %w", err)
 	}
-	sums, err := os.ReadFile(filepath.Join(root, toolsModule, "go.sum")) //nolint:gosec // a file of the checkout
+	sums, err := os.ReadFile(filepath.Join(root, toolsModule, "go.sum"))
 	if err != nil {
 		return source{}, fmt.Errorf("reading what the rig's programs are built from: %w", err)
 	}
