@@ -61,7 +61,8 @@ func TestIndexes(t *testing.T) {
 		for i := range found.Items {
 			names = append(names, found.Items[i].Name)
 		}
-		if slices.Sort(names); !slices.Equal(names, test.want) {
+		slices.Sort(names)
+		if !slices.Equal(names, test.want) {
 			t.Errorf("%s=%q finds %v, want %v", test.field, test.value, names, test.want)
 		}
 	}
