@@ -2,6 +2,7 @@ package github
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"sync"
@@ -46,13 +47,14 @@ func (c *etagCache) get(key string) (etagEntry, bool) {
 	return c.lru.Get(key)
 }
 
-// put keeps an answer that has an ETag and is not too large; any other drops what was kept for the key.
+// put keeps an answer that has an ETag, is whole and is not too large; any other drops what was kept for the key. Half an
+// answer that is kept would be confirmed by a 304 for ever.
 func (c *etagCache) put(key string, header http.Header, body []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lru.Remove(key)
 	etag := header.Get("Etag")
-	if etag == "" || len(body) > maxETagBody {
+	if etag == "" || len(body) > maxETagBody || !json.Valid(body) {
 		return
 	}
 	c.lru.Add(key, etagEntry{etag: etag, header: header.Clone(), body: body})

@@ -86,14 +86,17 @@ func (c *Client) tagCommits(ctx context.Context, releases []Release) (map[string
 	listed, truncated, err := listAll(maxTagPages, func(page gogithub.ListOptions) ([]*gogithub.RepositoryTag, *gogithub.Response, error) {
 		return sdk.Repositories.ListTags(ctx, owner, name, &page)
 	})
-	if err != nil {
-		return nil, c.explain(ctx, err, "listing the tags")
+	// The releases could be listed, so that "not found" means a server that has no listing of tags.
+	err = c.explain(ctx, err, "listing the tags")
+	unlisted := IsNotFound(err)
+	if err != nil && !unlisted {
+		return nil, err
 	}
 	commits := make(map[string]string, len(listed))
 	for _, tag := range listed {
 		commits[tag.GetName()] = tag.GetCommit().GetSHA()
 	}
-	if !truncated {
+	if !truncated && !unlisted {
 		return commits, nil
 	}
 	for _, release := range releases {
