@@ -18,24 +18,23 @@ import (
 var markdownEscapes = strings.NewReplacer(
 	"&", "&amp;", "<", "&lt;", ">", "&gt;",
 	"\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "~", "\\~", "|", "\\|",
-	"[", "\\[", "]", "\\]", "!", "\\!", "$", "\\$",
+	"[", "\\[", "]", "\\]", "$", "\\$",
 	"#", "\\#&#8203;", "@", "@&#8203;",
 	"://", ":&#8203;//",
 )
 
 // Words that GitHub makes links or references of without any character of Markdown.
 var (
-	issueReference = regexp.MustCompile(`(?i)\bGH-`)
-	bareAddress    = regexp.MustCompile(`(?i)\bwww\.`)
+	issueReference = regexp.MustCompile(`(?i)(gh-)([0-9])`)
+	bareAddress    = regexp.MustCompile(`(?i)(www\.)`)
 )
 
 // escapeText makes one line of Markdown that shows text, cut to so many runes, and does nothing else: no markup, HTML,
 // mention, reference to an issue, or link.
 func escapeText(text string, runes int) string {
 	escaped := markdownEscapes.Replace(cutText(oneLine(text), runes))
-	// The match keeps its case; only a zero-width space comes behind it.
-	escaped = issueReference.ReplaceAllString(escaped, "${0}&#8203;")
-	return bareAddress.ReplaceAllString(escaped, "${0}&#8203;")
+	escaped = issueReference.ReplaceAllString(escaped, "${1}&#8203;${2}")
+	return bareAddress.ReplaceAllString(escaped, "${1}&#8203;")
 }
 
 // link makes a Markdown link out of a label, which must be Markdown already, and an address. An address that is not http

@@ -120,7 +120,7 @@ func hashOf(digits int, parts ...string) string {
 // What does not belong in a DNS label, and in a DNS name.
 var (
 	notInLabel = regexp.MustCompile(`[^a-z0-9]+`)
-	notInName  = regexp.MustCompile(`[^a-z0-9.]+|[^a-z0-9]{2,}`)
+	notInName  = regexp.MustCompile(`[^a-z0-9]{2,}|[^a-z0-9.]`)
 )
 
 // sanitise writes a text in lower case with a dash for every stretch that does not belong.

@@ -90,7 +90,7 @@ func releaseTitle(release *v1alpha1.Release) string {
 func PullRequestBody(in PullRequest) string {
 	var body strings.Builder
 	body.WriteString(PullRequestMarker(in.Marker))
-	body.WriteString("\n" + introduction(in))
+	body.WriteString("\n\n" + introduction(in))
 	if len(in.Gates) > 0 {
 		body.WriteString("\n### Gates\n\n| Gate | Outcome | |\n| --- | --- | --- |\n")
 		body.WriteString(list(gateRows(in.Gates), len(in.Gates), maxGates))

@@ -5,13 +5,28 @@ package render
 
 import "strings"
 
+// synonyms are words of other tools for what a variable says.
+var synonyms = map[string]string{
+	"name":     variableApp,
+	"sha":      variableCommit,
+	"revision": variableCommit,
+	"shortsha": variableShortCommit,
+	"ref":      variableBranch,
+	"ns":       variableNamespace,
+	"stage":    variableEnvironment,
+	"semver":   variableVersion,
+}
+
 // suggest gives the variable that a wrong one was probably meant to be; empty where none is near.
 func suggest(wrong string) string {
 	lower := strings.ToLower(wrong)
+	if meant, ok := synonyms[lower]; ok {
+		return meant
+	}
 	best, bestDistance := "", len(wrong)/4+2
 	for _, name := range Variables() {
 		candidate := strings.ToLower(name)
-		if abbreviates(lower, candidate) {
+		if abbreviates(lower, candidate) || abbreviates(candidate, lower) {
 			return name
 		}
 		if distance := editDistance(lower, candidate); distance < bestDistance {
