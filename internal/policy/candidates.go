@@ -49,6 +49,15 @@ type Candidate struct {
 	Message string
 }
 
+// waits says that somebody waits for this candidate, so that status shows it and its gates although it cannot enter.
+func (c Candidate) waits() bool {
+	switch c.Reason {
+	case ReasonDiverged, ReasonContained, ReasonNotProven, ReasonVersionMissing, ReasonTagMoved:
+		return true
+	}
+	return false
+}
+
 // Eligible says that the candidate may be promoted without a person asking for it.
 func (c Candidate) Eligible() bool { return c.Reason == "" }
 
@@ -68,6 +77,10 @@ const (
 	ReasonDiverged = "Diverged"
 	// ReasonContained : the base branch contains it already, with more on top.
 	ReasonContained = "Contained"
+	// ReasonTagMoved : its tag led to another commit when it was first observed.
+	ReasonTagMoved = "TagMoved"
+	// ReasonManual : only people start promotions there.
+	ReasonManual = "Manual"
 )
 
 // candidateChecks say why a Release is not eligible for an environment. Each returns an empty reason where it has no objection.
@@ -75,6 +88,7 @@ var candidateChecks = []func(*State, *v1alpha1.ApplicationEnvironment, *v1alpha1
 	notDeployed,
 	notOlder,
 	notRejected,
+	tagStands,
 	hasVariables,
 	isProven,
 	notContained,
@@ -87,12 +101,19 @@ func Candidates(s *State, env v1alpha1.EnvironmentName) []Candidate {
 		return nil
 	}
 	var candidates []Candidate
+	var inside *v1alpha1.Release
 	for _, r := range pool(s, entry) {
 		candidate := Candidate{Release: r}
 		for _, check := range candidateChecks {
 			if candidate.Reason, candidate.Message = check(s, entry, r); candidate.Reason != "" {
 				break
 			}
+		}
+		if candidate.Eligible() && inside != nil && newer(inside, r) {
+			candidate.Reason, candidate.Message = ReasonOlder, fmt.Sprintf("%s is newer and is in already", inside.Name)
+		}
+		if candidate.Reason == ReasonAlreadyDeployed || candidate.Reason == ReasonContained {
+			inside = r
 		}
 		candidates = append(candidates, candidate)
 	}
@@ -150,9 +171,9 @@ func matchesSource(version string, prerelease bool, tag string, source *v1alpha1
 	return err == nil && bad == nil && constraints.Check(parsed) && (source.Prereleases || parsed.Prerelease() == "")
 }
 
-// comparable says whether one of two Releases is newer than the other in a way that means something: both have versions, or
+// ordered says whether one of two Releases is newer than the other in a way that means something: both have versions, or
 // both were observed on the same branch.
-func comparable(a, b *v1alpha1.Release) bool {
+func ordered(a, b *v1alpha1.Release) bool {
 	return (a.Spec.Version != "" && b.Spec.Version != "") || (a.Spec.Branch != "" && a.Spec.Branch == b.Spec.Branch)
 }
 
@@ -168,17 +189,23 @@ func order(a, b *v1alpha1.Release) int {
 	return cmp.Or(cmp.Compare(a.Spec.Sequence, b.Spec.Sequence), cmp.Compare(a.Name, b.Name))
 }
 
-func newer(a, b *v1alpha1.Release) bool { return comparable(a, b) && order(a, b) > 0 }
+func newer(a, b *v1alpha1.Release) bool { return ordered(a, b) && order(a, b) > 0 }
 
 func notDeployed(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {
 	deployed := Deployed(s, entry.Name)
 	switch {
 	case deployed == nil && s.Flux[entry.Name].Applied == r.Spec.Commit && (r.Spec.Tag == "" || s.Flux[entry.Name].Release == r.Name):
 		return ReasonAlreadyDeployed, "it is what runs here already"
-	case deployed != nil && (deployed.Spec.Release == r.Name || deployed.Status.DeployedRelease == r.Name):
+	case deployed != nil && !abandoned(deployed) && (deployed.Spec.Release == r.Name || deployed.Status.DeployedRelease == r.Name):
 		return ReasonAlreadyDeployed, fmt.Sprintf("Promotion %s deployed it", deployed.Name)
 	}
 	return "", ""
+}
+
+// abandoned says that a deploy was told to Flux and then not followed to its end, so that nobody knows how it went. Should what it
+// deployed be wanted again, another Promotion finds out.
+func abandoned(p *v1alpha1.Promotion) bool {
+	return phase(p) == v1alpha1.PromotionSuperseded || phase(p) == v1alpha1.PromotionCancelled
 }
 
 // notOlder keeps older Releases out. The head of a branch is what people want, even where they moved the branch back.
@@ -211,8 +238,27 @@ func notRejected(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.R
 	return "", ""
 }
 
+// tagStands keeps a GitHub release out whose tag was moved: people who named a version meant one commit.
+func tagStands(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {
+	if routeOf(entry) != routeRelease {
+		return "", ""
+	}
+	for _, other := range s.Releases {
+		if other.Spec.Tag == r.Spec.Tag && other.Spec.Commit != r.Spec.Commit {
+			return ReasonTagMoved, fmt.Sprintf("tag %s was moved between %s and %s: publish another version, or promote one of the two by hand",
+				r.Spec.Tag, short(other.Spec.Commit), short(r.Spec.Commit))
+		}
+	}
+	return "", ""
+}
+
+// hasVariables keeps a Release out that lacks what a template uses. What a pull request merges is deployed as the merge's commit,
+// which has a branch and no tag.
 func hasVariables(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {
 	has := map[string]bool{"tag": r.Spec.Tag != "", "version": r.Spec.Version != "", "branch": r.Spec.Branch != ""}
+	if routeOf(entry) == routePullRequest && r.Spec.Branch != entry.Source.Branch {
+		has = map[string]bool{"branch": true}
+	}
 	var lacking []string
 	for _, variable := range s.Templates[entry.Name].Needs {
 		if !has[variable] {
@@ -236,30 +282,49 @@ func isProven(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Rele
 	return ReasonNotProven, fmt.Sprintf("%s is not proven in %s yet", short(r.Spec.Commit), found.missing)
 }
 
-// notContained keeps back what the base branch has already, unless the base is the very same content and waits to be deployed.
+// notContained keeps back what the base branch has already, unless what the base has is proven and waits to be deployed.
 func notContained(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {
 	if routeOf(entry) != routePullRequest {
 		return "", ""
 	}
 	base := s.GitHub.Branches[entry.Source.Branch]
-	if !base.Found || base.Head.SHA == r.Spec.Commit || base.Head.Tree == r.Spec.Content {
-		if base.Found && s.alreadyTold(entry.Name, base.Head.SHA) {
-			return ReasonAlreadyDeployed, fmt.Sprintf("branch %s has the same content, and is deployed", entry.Source.Branch)
-		}
+	same, more := baseHolds(s, base, r)
+	switch {
+	case !same && !more:
 		return "", ""
-	}
-	distance, known := s.GitHub.Distances[Span{Base: base.Head.SHA, Head: r.Spec.Commit}]
-	if known && distance.Ahead == 0 {
-		return ReasonContained, fmt.Sprintf("branch %s contains it already, with %d commits on top that were not proven upstream: merge %s back, or promote its head with bypass: [proven]",
-			entry.Source.Branch, distance.Behind, entry.Source.Branch)
+	case s.alreadyTold(entry.Name, base.Head.SHA):
+		return ReasonAlreadyDeployed, fmt.Sprintf("branch %s has it, and is deployed", entry.Source.Branch)
+	case more && !merges(s, entry.Name, base, r):
+		return ReasonContained, fmt.Sprintf("branch %s contains it already, with %s on top that were not proven upstream: merge %s back, or promote its head with bypass: [proven]",
+			entry.Source.Branch, commits(s.GitHub.Distances[Span{Base: base.Head.SHA, Head: r.Spec.Commit}].Behind), entry.Source.Branch)
 	}
 	return "", ""
 }
 
-// alreadyTold says that an environment was last told to run a commit.
-func (s *State) alreadyTold(env v1alpha1.EnvironmentName, commit string) bool {
-	if pinned := Pinned(s, env); pinned != nil {
-		return pinned.Spec.Commit == commit
+// baseHolds says that a base branch has the same content as a candidate, or that it contains the candidate with more on top.
+func baseHolds(s *State, base Branch, candidate *v1alpha1.Release) (same, more bool) {
+	if !base.Found {
+		return false, false
 	}
-	return Deployed(s, env) == nil && s.Flux[env].Applied == commit
+	if base.Head.SHA == candidate.Spec.Commit || base.Head.Tree == candidate.Spec.Content {
+		return true, false
+	}
+	distance, known := s.GitHub.Distances[Span{Base: base.Head.SHA, Head: candidate.Spec.Commit}]
+	return false, known && distance.Ahead == 0
+}
+
+// merges says that the head of a base branch is the merge of exactly this candidate, by whomever, and proven as such.
+func merges(s *State, env v1alpha1.EnvironmentName, base Branch, candidate *v1alpha1.Release) bool {
+	merge, is := s.GitHub.Merges[base.Head.SHA]
+	return is && merge.Head == candidate.Spec.Commit && prove(s, env, subject{commit: base.Head.SHA, content: base.Head.Tree}).proven()
+}
+
+// alreadyTold says that an environment was last told to run a commit, and that this was followed to its end.
+func (s *State) alreadyTold(env v1alpha1.EnvironmentName, commit string) bool {
+	deployed := Deployed(s, env)
+	if deployed == nil {
+		return s.Flux[env].Applied == commit
+	}
+	pinned := s.release(deployed.Status.DeployedRelease)
+	return pinned != nil && pinned.Spec.Commit == commit && !abandoned(deployed)
 }

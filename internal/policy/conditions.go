@@ -131,7 +131,7 @@ func summary(s *State, environments []v1alpha1.EnvironmentState) string {
 				prefix = fmt.Sprintf("%s %s: ", env.Name, strings.ToLower(string(env.Phase)))
 			}
 			if env.Behind != nil {
-				prefix = fmt.Sprintf("%s %d commits behind, %s", env.Name, env.Behind.Commits, strings.TrimPrefix(prefix, string(env.Name)+" "))
+				prefix = fmt.Sprintf("%s %s behind, %s", env.Name, commits(int(env.Behind.Commits)), strings.TrimPrefix(prefix, string(env.Name)+" "))
 			}
 			waits = append(waits, prefix+env.WaitingFor)
 		}

@@ -35,10 +35,25 @@ type Decision struct {
 	RecheckAt time.Time
 }
 
+// standstill says why Mainstem starts nothing by itself in an environment, or nil where it does. Then nothing that is on its way
+// is overtaken either: what would take its place could not start.
+func standstill(s *State, env v1alpha1.EnvironmentName) *Problem {
+	if s.Application.Spec.Suspend {
+		return &Problem{Reason: v1alpha1.SuspendedReason, Message: "the Application is suspended: set spec.suspend to false to resume"}
+	}
+	if problem := Accept(s, env); problem != nil {
+		return problem
+	}
+	if s.Environments[env].Spec.Promotion == v1alpha1.PromotionManual {
+		return &Problem{Reason: ReasonManual, Message: "a person starts promotions into this environment: create a Promotion"}
+	}
+	return s.GitHub.Problem
+}
+
 // Decide says whether a promotion into an environment is to be started now.
 func Decide(s *State, env v1alpha1.EnvironmentName) Decision {
 	if s.Application.Spec.Suspend {
-		return Decision{Action: ActionHold, Reason: v1alpha1.SuspendedReason, Message: "the Application is suspended"}
+		return Decision{Action: ActionHold, Reason: v1alpha1.SuspendedReason, Message: "the Application is suspended: set spec.suspend to false to resume"}
 	}
 	if problem := Accept(s, env); problem != nil {
 		return Decision{Action: ActionHold, Reason: problem.Reason, Message: problem.Message, RecheckAt: problem.RetryAt}
@@ -55,7 +70,7 @@ func Decide(s *State, env v1alpha1.EnvironmentName) Decision {
 	if len(candidates) > 0 {
 		newest := candidates[0]
 		decision := Decision{Action: ActionHold, Reason: newest.Reason, Message: newest.Message}
-		if newest.Reason == ReasonDiverged || newest.Reason == ReasonContained || newest.Reason == ReasonVersionMissing {
+		if newest.waits() {
 			decision.Release, decision.Gates = newest.Release, Gates(s, env, newest.Release, nil)
 		}
 		return decision
@@ -66,13 +81,9 @@ func Decide(s *State, env v1alpha1.EnvironmentName) Decision {
 func start(s *State, env v1alpha1.EnvironmentName, release *v1alpha1.Release) Decision {
 	results := Gates(s, env, release, nil)
 	decision := Decision{Action: ActionStart, Release: release, Attempt: NextAttempt(s, env, release.Name), Gates: results, RecheckAt: recheck(results)}
-	switch {
-	case s.Environments[env].Spec.Promotion == v1alpha1.PromotionManual:
-		decision.Action, decision.Reason = ActionHold, "Manual"
-		decision.Message = "a person starts promotions into this environment: create a Promotion"
-	case s.GitHub.Problem != nil:
-		decision.Action, decision.Reason, decision.Message = ActionHold, s.GitHub.Problem.Reason, s.GitHub.Problem.Message
-		decision.RecheckAt = earliest(decision.RecheckAt, s.GitHub.Problem.RetryAt)
+	if problem := standstill(s, env); problem != nil {
+		decision.Action, decision.Reason, decision.Message = ActionHold, problem.Reason, problem.Message
+		decision.RecheckAt = earliest(decision.RecheckAt, problem.RetryAt)
 	}
 	return decision
 }

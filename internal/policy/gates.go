@@ -188,8 +188,12 @@ func proven(s *State, e entrance) GateResult {
 			Message: fmt.Sprintf("%s is not proven in %s: let it run there, or promote with bypass: [proven]", short(what.Spec.Commit), found.missing)}
 	}
 	if entry := s.entry(e.env); entry != nil && routeOf(entry) == routePullRequest && e.deployed == nil {
-		if problem := baseProblem(s, e.env, entry.Source.Branch, e.candidate); problem != nil {
+		switch problem := baseProblem(s, e.env, entry.Source.Branch, e.candidate); {
+		case problem == nil:
+		case problem.Reason == ReasonDiverged:
 			return GateResult{Outcome: v1alpha1.GateWaiting, Reason: problem.Reason, Brief: "diverged branch " + entry.Source.Branch, Message: problem.Message}
+		default:
+			return GateResult{Outcome: v1alpha1.GateUnknown, Reason: problem.Reason, Brief: "branch " + entry.Source.Branch, Message: problem.Message, RecheckAt: problem.RetryAt}
 		}
 	}
 	return GateResult{Outcome: v1alpha1.GatePassed, Reason: string(found.kind), Since: found.at,
@@ -249,7 +253,7 @@ func judgeChecks(e entrance, gate *v1alpha1.ChecksGate, runs []Check) GateResult
 	case len(wanted) == 0:
 		return GateResult{Outcome: v1alpha1.GateWaiting, Reason: "NoChecks", Brief: "a first check", Message: fmt.Sprintf("no check has reported on %s yet", commit)}
 	case len(pending)+len(absent) > 0:
-		waiting := append(pending, absent...)
+		waiting := slices.Concat(pending, absent)
 		return GateResult{Outcome: v1alpha1.GateWaiting, Reason: "ChecksPending", Brief: "checks: " + list(waiting),
 			Message: fmt.Sprintf("waiting on %s for %s", commit, list(waiting))}
 	}

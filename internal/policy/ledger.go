@@ -19,8 +19,12 @@ func Ledger(s *State) []*v1alpha1.Release {
 	for _, r := range s.Releases {
 		before[r.Name] = *r.Status.DeepCopy()
 	}
-	for _, p := range inTime(s.Promotions) {
-		enterPromotion(s, p)
+	promotions := inTime(s.Promotions)
+	for _, p := range promotions {
+		enter(s, p)
+	}
+	for _, p := range promotions {
+		judge(s, p)
 	}
 	for i := range s.Application.Spec.Environments {
 		adopt(s, s.Application.Spec.Environments[i].Name)
@@ -51,19 +55,27 @@ func inTime(promotions []*v1alpha1.Promotion) []*v1alpha1.Promotion {
 	return sorted
 }
 
-// enterPromotion enters what one Promotion says.
-func enterPromotion(s *State, p *v1alpha1.Promotion) {
+// enter says of what a Promotion deployed that it was let in.
+func enter(s *State, p *v1alpha1.Promotion) {
+	deployed := s.release(p.Status.DeployedRelease)
+	if deployed == nil || p.Status.DeployStartedAt == nil {
+		return
+	}
+	if entry := entryFor(deployed, p.Spec.Environment); entry.EnteredAt == nil {
+		entry.EnteredAt, entry.Proof = p.Status.DeployStartedAt, p.Status.Proof
+	}
+}
+
+// judge enters what one Promotion proved or rejected.
+func judge(s *State, p *v1alpha1.Promotion) {
 	env := p.Spec.Environment
 	candidate, deployed := s.release(p.Spec.Release), s.release(p.Status.DeployedRelease)
 	if deployed != nil && p.Status.DeployStartedAt != nil {
-		entry := entryFor(deployed, env)
-		if entry.EnteredAt == nil {
-			entry.EnteredAt, entry.Proof = p.Status.DeployStartedAt, p.Status.Proof
-		}
 		if phase(p) == v1alpha1.PromotionSucceeded {
-			proveAt(entry, p.Status.FinishedAt)
+			proveAt(entryFor(deployed, env), p.Status.FinishedAt)
+			lift(candidate, env, p.Status.FinishedAt)
 		}
-		if p.Spec.Rollback {
+		if p.Spec.Rollback || s.byHand(p) {
 			rejectReplaced(s, p, deployed)
 		}
 	}
@@ -76,7 +88,8 @@ func enterPromotion(s *State, p *v1alpha1.Promotion) {
 	}
 }
 
-// rejectReplaced rejects what a rollback replaced, so that it does not come back by itself.
+// rejectReplaced rejects what a rollback replaced, so that it does not come back by itself. A person who promotes an older release
+// goes back too, whatever they call it.
 func rejectReplaced(s *State, rollback *v1alpha1.Promotion, target *v1alpha1.Release) {
 	env, at := rollback.Spec.Environment, rollback.Status.DeployStartedAt
 	for _, p := range s.promotionsInto(env) {
@@ -84,7 +97,7 @@ func rejectReplaced(s *State, rollback *v1alpha1.Promotion, target *v1alpha1.Rel
 			continue
 		}
 		replaced := s.release(p.Status.DeployedRelease)
-		if replaced == nil || replaced.Name == target.Name || !newerHere(s, replaced, target, env) {
+		if replaced == nil || replaced.Name == target.Name || !newerHere(replaced, target, env) || (!rollback.Spec.Rollback && !newer(replaced, target)) {
 			continue
 		}
 		reject(replaced, env, at, v1alpha1.RolledBackReason)
@@ -95,8 +108,8 @@ func rejectReplaced(s *State, rollback *v1alpha1.Promotion, target *v1alpha1.Rel
 }
 
 // newerHere says whether a Release came after another one in an environment: by their order, or by when they entered.
-func newerHere(s *State, a, b *v1alpha1.Release, env v1alpha1.EnvironmentName) bool {
-	if comparable(a, b) {
+func newerHere(a, b *v1alpha1.Release, env v1alpha1.EnvironmentName) bool {
+	if ordered(a, b) {
 		return order(a, b) > 0
 	}
 	ea, eb := ledgerOf(a, env), ledgerOf(b, env)
@@ -129,6 +142,16 @@ func proveAt(entry *v1alpha1.LedgerEntry, at *metav1.Time) {
 		entry.ProvenAt, entry.RejectedAt, entry.Reason = at, nil, ""
 	case entry.ProvenAt == nil:
 		entry.ProvenAt = at
+	}
+}
+
+// lift takes a rejection back that is older than a success: what was rejected is in after all, as the commit that its merge made.
+func lift(candidate *v1alpha1.Release, env v1alpha1.EnvironmentName, at *metav1.Time) {
+	if candidate == nil || at == nil {
+		return
+	}
+	if entry := ledgerOf(candidate, env); entry != nil && entry.RejectedAt.Before(at) {
+		entry.RejectedAt, entry.Reason = nil, ""
 	}
 }
 

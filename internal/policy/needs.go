@@ -40,7 +40,8 @@ func BranchNeeds(app *v1alpha1.Application) Needs {
 	return needs
 }
 
-// EvidenceNeeds names what else is needed, once the branches, the cluster and Flux have been observed.
+// EvidenceNeeds names what else is needed, once the branches, the cluster and Flux have been observed. What is found may ask for
+// more: it is called again with what was found, until it asks for nothing new.
 func EvidenceNeeds(s *State) Needs {
 	n := &needed{state: s}
 	for i := range s.Application.Spec.Environments {
@@ -62,25 +63,40 @@ type needed struct {
 	state *State
 }
 
-// lineage asks which pull request a branch head merged, where neither its commit nor its content proves it.
+// lineage asks which pull request a branch head merged, where neither its commit nor its content proves it, and then the same of
+// the two sides of that merge.
 func (n *needed) lineage(entry *v1alpha1.ApplicationEnvironment) {
 	s := n.state
-	if entry.Source == nil || entry.Source.Branch == "" || len(s.upstreams(entry.Name)) == 0 {
+	if entry.Source == nil || entry.Source.Branch == "" || len(s.upstreams(entry.Name)) == 0 || !accepts(s, entry.Name, v1alpha1.ProofLineage) {
 		return
 	}
-	ask := func(what subject) {
-		if what.commit != "" && !s.letIn(entry.Name, what.commit) && !prove(s, entry.Name, what).proven() && !slices.Contains(n.Merges, what.commit) {
-			n.Merges = append(n.Merges, what.commit)
-		}
-	}
 	if branch := s.GitHub.Branches[entry.Source.Branch]; branch.Found {
-		ask(subject{commit: branch.Head.SHA, content: branch.Head.Tree})
+		n.merged(entry.Name, subject{commit: branch.Head.SHA, content: branch.Head.Tree}, 0)
 	}
 	for _, p := range s.promotionsInto(entry.Name) {
 		if !phase(p).Terminal() && p.Status.PullRequest != nil && p.Status.PullRequest.MergeCommit != "" {
-			ask(subject{commit: p.Status.PullRequest.MergeCommit})
+			n.merged(entry.Name, subject{commit: p.Status.PullRequest.MergeCommit}, 0)
 		}
 	}
+}
+
+func (n *needed) merged(env v1alpha1.EnvironmentName, what subject, depth int) {
+	s := n.state
+	if r := s.releaseAt(what.commit); r != nil {
+		what = subjectOf(r)
+	}
+	if what.commit == "" || depth >= lineageDepth || s.letIn(env, what.commit) || prove(s, env, what).proven() {
+		return
+	}
+	merge, known := s.GitHub.Merges[what.commit]
+	if !known {
+		if !slices.Contains(n.Merges, what.commit) {
+			n.Merges = append(n.Merges, what.commit)
+		}
+		return
+	}
+	n.merged(env, subject{commit: merge.Head}, depth+1)
+	n.merged(env, subject{commit: merge.Base, content: merge.BaseContent}, depth+1)
 }
 
 // pulls asks for the pull request of the Promotion that may move, and for the commit that its merge made.

@@ -6,6 +6,8 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -101,6 +103,7 @@ func pending(s *State, p *v1alpha1.Promotion) Step {
 
 	if problem := blocked(s, p, way); problem != nil {
 		step.Reason, step.Message, step.Stalled = problem.Reason, problem.Message, isStall(problem.Reason)
+		step.RecheckAt = earliest(step.RecheckAt, problem.RetryAt)
 		return step
 	}
 	if way.ended != nil {
@@ -168,14 +171,15 @@ func merge(s *State, p *v1alpha1.Promotion, step Step, way way) Step {
 
 // yields ends or stops a Promotion that is not the one to move, or that people or newer candidates have overtaken.
 func yields(s *State, p *v1alpha1.Promotion) (Step, bool) {
-	for approver, decision := range s.approvalsOf(p) {
-		if decision.Spec.Decision == v1alpha1.DecisionReject {
+	decisions := s.approvalsOf(p)
+	for _, approver := range slices.Sorted(maps.Keys(decisions)) {
+		if decision := decisions[approver]; decision.Spec.Decision == v1alpha1.DecisionReject {
 			return cancel(v1alpha1.RejectedReason, cut(fmt.Sprintf("rejected by %s: %s", approver, cmp.Or(decision.Spec.Comment, "no comment")), 1024)), true
 		}
 	}
 	active := Active(s, p.Spec.Environment)
 	if active != nil && active.Name != p.Name {
-		if s.byHand(active) && phase(active) == v1alpha1.PromotionPending {
+		if s.byHand(active) && phase(active) != v1alpha1.PromotionDeploying {
 			return superseded(active.Spec.Release, active.Name), true
 		}
 		return Step{Phase: phase(p), Reason: v1alpha1.QueuedReason, Message: fmt.Sprintf("Promotion %s goes first", active.Name)}, true
@@ -197,7 +201,7 @@ func superseded(release, promotion string) Step {
 // overtakes returns the newer candidate that takes a waiting Promotion's place, or nil. A promotion that a person asked for, that
 // somebody has approved, or that waits for nothing but time, finishes first: otherwise a busy upstream would starve this one.
 func overtakes(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
-	if s.byHand(p) || p.Spec.Rollback || s.GitHub.Problem != nil {
+	if s.byHand(p) || p.Spec.Rollback || standstill(s, p.Spec.Environment) != nil {
 		return nil
 	}
 	release, next := s.release(p.Spec.Release), newestEligible(s, p.Spec.Environment)
@@ -237,6 +241,9 @@ func deploying(s *State, p *v1alpha1.Promotion) Step {
 		step.Phase, step.Reason = v1alpha1.PromotionFailed, v1alpha1.DeadlineExceededReason
 		step.Message = cut(fmt.Sprintf("%s was not healthy by %s; Flux said last: %s", release.Name, instant(deadline), lastWords(s, env, commit)), 1024)
 	default:
+		if back := rollbackOf(s, p); back != nil {
+			return superseded(back.Spec.Release, back.Name)
+		}
 		if next := overtakesDeploy(s, p); next != nil {
 			return superseded(next.Name, "")
 		}
@@ -276,11 +283,29 @@ func lastWords(s *State, env v1alpha1.EnvironmentName, commit string) string {
 	return cmp.Or(flux.Message, "nothing")
 }
 
+// rollbackOf returns the rollback that waits for a deploy to end, or nil. Nobody who wants to go back waits for a deadline first.
+func rollbackOf(s *State, p *v1alpha1.Promotion) *v1alpha1.Promotion {
+	env := p.Spec.Environment
+	if s.Application.Spec.Suspend || Accept(s, env) != nil {
+		return nil
+	}
+	for _, back := range slices.Backward(s.promotionsInto(env)) {
+		target := s.release(back.Spec.Release)
+		if back.Name == p.Name || !back.Spec.Rollback || phase(back).Terminal() || target == nil {
+			continue
+		}
+		if passed(gates(s, entrance{env: env, candidate: target, deployed: target, promotion: back})) {
+			return back
+		}
+	}
+	return nil
+}
+
 // overtakesDeploy returns the newer candidate that takes the place of a deploy without a pull request. Only every second one can
 // be overtaken: under commits that arrive faster than deploys end, none would ever be proven otherwise.
 func overtakesDeploy(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
 	entry := s.entry(p.Spec.Environment)
-	if entry == nil || routeOf(entry) == routePullRequest || p.Spec.Rollback || s.byHand(p) || s.GitHub.Problem != nil || Accept(s, p.Spec.Environment) != nil {
+	if entry == nil || routeOf(entry) == routePullRequest || p.Spec.Rollback || s.byHand(p) || standstill(s, p.Spec.Environment) != nil {
 		return nil
 	}
 	var before *v1alpha1.Promotion

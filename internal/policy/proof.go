@@ -139,7 +139,8 @@ func weaker(a, b v1alpha1.ProofKind) v1alpha1.ProofKind {
 func baseProblem(s *State, env v1alpha1.EnvironmentName, branch string, candidate *v1alpha1.Release) *Problem {
 	base := s.GitHub.Branches[branch]
 	if !base.Found {
-		return nil
+		problem := githubProblem(s)
+		return &Problem{Reason: problem.Reason, RetryAt: problem.RetryAt, Message: fmt.Sprintf("the head of branch %s could not be read: %s", branch, problem.Message)}
 	}
 	distance, known := s.GitHub.Distances[Span{Base: base.Head.SHA, Head: candidate.Spec.Commit}]
 	if base.Head.SHA == candidate.Spec.Commit || base.Head.Tree == candidate.Spec.Content || (known && distance.Behind == 0) {
@@ -147,7 +148,7 @@ func baseProblem(s *State, env v1alpha1.EnvironmentName, branch string, candidat
 	}
 	for _, up := range s.upstreams(env) {
 		if !baseTrusted(s, env, up, subject{commit: base.Head.SHA, content: base.Head.Tree}, 0) {
-			return &Problem{Reason: "Diverged", Message: fmt.Sprintf(
+			return &Problem{Reason: ReasonDiverged, Message: fmt.Sprintf(
 				"branch %s is at %s, which was never proven in %s: merge %s back and let it be proven there, or promote with bypass: [proven]",
 				branch, short(base.Head.SHA), up, branch)}
 		}

@@ -221,7 +221,9 @@ func (s *State) entry(env v1alpha1.EnvironmentName) *v1alpha1.ApplicationEnviron
 }
 
 // Entry returns what the Application declares for an environment, or nil where it does not list it.
-func (s *State) Entry(env v1alpha1.EnvironmentName) *v1alpha1.ApplicationEnvironment { return s.entry(env) }
+func (s *State) Entry(env v1alpha1.EnvironmentName) *v1alpha1.ApplicationEnvironment {
+	return s.entry(env)
+}
 
 // release returns the Release of a name, or nil.
 func (s *State) release(name string) *v1alpha1.Release {
@@ -287,8 +289,9 @@ func phase(p *v1alpha1.Promotion) v1alpha1.PromotionPhase {
 	return p.Status.Phase
 }
 
-// Active returns the one Promotion into an environment that may move, or nil: one that is merging or deploying goes first, then
-// the newest that a person asked for, then the oldest. Every other one that is not over waits for it or yields to it.
+// Active returns the one Promotion into an environment that may move, or nil: one that is deploying goes first, then the newest
+// that a person asked for, then one that is merging, then the oldest. Every other one that is not over waits for it or yields to
+// it. People go before a merge, which GitHub may refuse for days; one that did happen is found on the branch.
 func Active(s *State, env v1alpha1.EnvironmentName) *v1alpha1.Promotion {
 	var active *v1alpha1.Promotion
 	for _, p := range s.promotionsInto(env) {
@@ -306,9 +309,9 @@ func rankOf(s *State, p *v1alpha1.Promotion) int {
 	switch {
 	case phase(p) == v1alpha1.PromotionDeploying:
 		return 3
-	case phase(p) == v1alpha1.PromotionMerging:
-		return 2
 	case s.byHand(p):
+		return 2
+	case phase(p) == v1alpha1.PromotionMerging:
 		return 1
 	}
 	return 0

@@ -63,6 +63,9 @@ func Report(s *State) (v1alpha1.ApplicationStatus, time.Time) {
 	status.ObservedGeneration = s.Application.Generation
 	var environments []v1alpha1.EnvironmentState
 	var again time.Time
+	if s.GitHub.Problem != nil {
+		again = s.GitHub.Problem.RetryAt
+	}
 	for i := range s.Application.Spec.Environments {
 		state, recheck := reportEnvironment(s, &s.Application.Spec.Environments[i])
 		environments = append(environments, state)
@@ -87,6 +90,7 @@ func reportEnvironment(s *State, entry *v1alpha1.ApplicationEnvironment) (v1alph
 	recheck := reportNext(s, entry, &state)
 	if problem != nil {
 		state.Phase, state.WaitingFor = v1alpha1.EnvironmentWaiting, cut(problem.Message, 512)
+		recheck = earliest(recheck, problem.RetryAt)
 	}
 	setAccepted(s, &state, problem)
 	setEnvironmentReady(s, &state)
@@ -99,11 +103,14 @@ func reportNext(s *State, entry *v1alpha1.ApplicationEnvironment, state *v1alpha
 	if active := Active(s, entry.Name); active != nil {
 		return reportActive(s, active, state)
 	}
-	if last := lastFinished(s, entry.Name); last != nil && phase(last) == v1alpha1.PromotionFailed {
+	if last := Deployed(s, entry.Name); last != nil && phase(last) == v1alpha1.PromotionFailed {
 		state.Phase, state.WaitingFor = v1alpha1.EnvironmentFailed, cut(last.Status.Message, 512)
 	}
 	decision := Decide(s, entry.Name)
 	if decision.Release == nil {
+		if decision.Reason == ReasonRejected && state.WaitingFor == "" {
+			state.WaitingFor = cut(decision.Message, 512)
+		}
 		return decision.RecheckAt
 	}
 	state.Phase = v1alpha1.EnvironmentWaiting
@@ -135,6 +142,7 @@ func nextRelease(r *v1alpha1.Release, promotion string) *v1alpha1.NextRelease {
 	return &v1alpha1.NextRelease{Release: r.Name, Commit: r.Spec.Commit, Version: cmp.Or(r.Spec.Version, r.Spec.Tag), Promotion: promotion}
 }
 
+// lastFinished is the Promotion into an environment that ended last, or nil.
 func lastFinished(s *State, env v1alpha1.EnvironmentName) *v1alpha1.Promotion {
 	var last *v1alpha1.Promotion
 	for _, p := range s.promotionsInto(env) {

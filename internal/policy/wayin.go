@@ -39,13 +39,14 @@ func wayIn(s *State, p *v1alpha1.Promotion, candidate *v1alpha1.Release) way {
 	if !observed || s.GitHub.Problem != nil {
 		return way{problem: githubProblem(s)}
 	}
-	if base.Head.SHA == candidate.Spec.Commit || base.Head.Tree == candidate.Spec.Content {
-		// Nothing to merge: the base is the candidate's content already, so its head is what is deployed.
+	same, more := baseHolds(s, base, candidate)
+	switch {
+	case same || (more && merges(s, p.Spec.Environment, base, candidate)):
+		// Nothing to merge: the base is the candidate's content, or its merge, so its head is what is deployed.
 		return way{deploy: s.releaseOf(base.Head.SHA, "")}
-	}
-	if distance, known := s.GitHub.Distances[Span{Base: base.Head.SHA, Head: candidate.Spec.Commit}]; known && distance.Ahead == 0 {
-		return way{problem: &Problem{Reason: ReasonContained, Message: fmt.Sprintf(
-			"branch %s contains %s already, with %d commits on top: promote a Release of that branch instead", entry.Source.Branch, short(candidate.Spec.Commit), distance.Behind)}}
+	case more:
+		return way{problem: &Problem{Reason: ReasonContained, Message: fmt.Sprintf("branch %s contains %s already, with %s on top: promote a Release of that branch instead",
+			entry.Source.Branch, short(candidate.Spec.Commit), commits(s.GitHub.Distances[Span{Base: base.Head.SHA, Head: candidate.Spec.Commit}].Behind))}}
 	}
 	return way{open: EffectPullRequest}
 }
@@ -104,7 +105,11 @@ func blocked(s *State, p *v1alpha1.Promotion, found way) *Problem {
 	if found.problem != nil {
 		return found.problem
 	}
-	if release := s.release(p.Spec.Release); release != nil {
+	release := found.deploy
+	if release == nil {
+		release = s.release(p.Spec.Release)
+	}
+	if release != nil {
 		if reason, message := hasVariables(s, s.entry(p.Spec.Environment), release); reason != "" {
 			return &Problem{Reason: reason, Message: message}
 		}

@@ -31,6 +31,14 @@ func joined(names []v1alpha1.EnvironmentName) string {
 	return strings.Join(words, ", ")
 }
 
+// commits counts commits in words.
+func commits(n int) string {
+	if n == 1 {
+		return "1 commit"
+	}
+	return fmt.Sprintf("%d commits", n)
+}
+
 // instant is a moment as messages write it: it does not run.
 func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
