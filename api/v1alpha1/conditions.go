@@ -37,6 +37,8 @@ const (
 	NamespaceNotAllowedReason = "NamespaceNotAllowed"
 	// TargetMissingReason : the ServiceAccount, or the Secret or ConfigMap of a remote cluster, is missing in the namespace.
 	TargetMissingReason = "TargetMissing"
+	// TargetConflictReason : an object that is not Mainstem's stands where a generated one is to be.
+	TargetConflictReason = "TargetConflict"
 	// PromotionBranchSharedReason : the pull requests of two Applications would meet on one repository and base.
 	PromotionBranchSharedReason = "PromotionBranchShared"
 	// UnknownVariableReason : a template uses a variable that does not exist.

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package application
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/internal/observe"
+	"github.com/mainstem-dev/mainstem/internal/policy"
+)
+
+// carrier carries one Application through one reconciliation.
+type carrier struct {
+	*Reconciler
+	observation *observe.Observation
+	state       *policy.State
+	// again is when to look again because of something that was done; zero where nothing asks for it.
+	again time.Time
+	// happened are the events to record once what they tell of is written.
+	happened []happening
+}
+
+type happening struct {
+	promotion *v1alpha1.Promotion
+	kind      string
+	reason    string
+	message   string
+}
+
+// carry does what is to be done, in the order in which one thing leads to the next.
+func (c *carrier) carry(ctx context.Context) error {
+	for _, do := range []func(context.Context) error{
+		c.follow,
+		c.discover,
+		c.advance,
+		c.start,
+		c.enterLedger,
+		c.deploy,
+		c.letGo,
+		c.forget,
+	} {
+		if err := do(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// follow learns what became of pull requests, and what that asks for.
+func (c *carrier) follow(ctx context.Context) error {
+	if err := c.Observer.Evidence(ctx, c.observation); err != nil {
+		return err
+	}
+	for _, p := range c.state.Promotions {
+		policy.FollowPullRequest(c.state, p)
+	}
+	return c.Observer.Evidence(ctx, c.observation)
+}
+
+// lookAgainAt remembers the earliest moment to look again.
+func (c *carrier) lookAgainAt(at time.Time) {
+	if !at.IsZero() && (c.again.IsZero() || at.Before(c.again)) {
+		c.again = at
+	}
+}
+
+func (c *carrier) key() types.NamespacedName {
+	return types.NamespacedName{Namespace: c.state.Application.Namespace, Name: c.state.Application.Name}
+}

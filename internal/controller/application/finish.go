@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package application
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/internal/apply"
+	"github.com/mainstem-dev/mainstem/internal/github"
+	"github.com/mainstem-dev/mainstem/internal/policy"
+	"github.com/mainstem-dev/mainstem/internal/render"
+)
+
+// finish reports: one patch of the Application's status where it differs, then the events, then what people see on GitHub.
+func (c *carrier) finish(ctx context.Context, requested string) (ctrl.Result, error) {
+	status, recheck := policy.Report(c.state)
+	status.LastHandledReconcileAt = requested
+	if err := c.writeStatus(ctx, status); err != nil {
+		return ctrl.Result{}, err
+	}
+	for _, h := range c.happened {
+		c.Events.Eventf(h.promotion, c.state.Application, h.kind, h.reason, "Promote", "%s", h.message)
+		c.Events.Eventf(c.state.Application, h.promotion, h.kind, h.reason, "Promote", "%s", h.message)
+	}
+	if c.state.Application.Spec.Suspend {
+		return ctrl.Result{}, nil
+	}
+	c.tellGitHub(ctx, status)
+	c.lookAgainAt(recheck)
+	c.lookAgainAt(c.observation.NextLook())
+	return ctrl.Result{RequeueAfter: max(c.again.Sub(c.Now()), time.Millisecond)}, nil
+}
+
+func (c *carrier) writeStatus(ctx context.Context, status v1alpha1.ApplicationStatus) error {
+	app := c.state.Application
+	if equality.Semantic.DeepEqual(app.Status, status) {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(app.DeepCopy(), client.MergeFromWithOptimisticLock{})
+	app.Status = status
+	if err := c.Client.Status().Patch(ctx, app, patch, client.FieldOwner(apply.FieldOwner)); err != nil {
+		return fmt.Errorf("writing the status of Application %s: %w", c.key(), err)
+	}
+	return nil
+}
+
+// tellGitHub writes the commit statuses that differ from what GitHub has. They are for people: what goes wrong with them is
+// tried again, and stops nothing.
+func (c *carrier) tellGitHub(ctx context.Context, status v1alpha1.ApplicationStatus) {
+	if c.observation.GitHub == nil || c.observation.Credential == render.CredentialAnonymous || c.state.GitHub.Problem != nil {
+		return
+	}
+	for _, wanted := range policy.CommitStatuses(c.state, status) {
+		_, err := c.observation.GitHub.EnsureStatus(ctx, wanted.Commit, github.Status{
+			Context:     render.CommitStatusContext(wanted.Environment),
+			State:       github.StatusState(wanted.State),
+			Description: render.CommitStatusDescription(wanted.Description),
+			TargetURL:   c.environmentURL(wanted.Environment),
+		})
+		if err == nil {
+			continue
+		}
+		logf.FromContext(ctx).Error(err, "The commit status could not be written", "commit", wanted.Commit, "environment", wanted.Environment)
+		at, known := github.RetryAt(err)
+		if !known {
+			at = c.state.Now.Add(effectRetry)
+		}
+		c.lookAgainAt(at)
+	}
+}
+
+// environmentURL is where people find the application in an environment, where the Environment says.
+func (c *carrier) environmentURL(env v1alpha1.EnvironmentName) string {
+	if c.state.Environments[env] == nil || c.state.Entry(env) == nil {
+		return ""
+	}
+	return render.EnvironmentURL(c.Observer.Scope(c.observation, env, policy.Pinned(c.state, env)))
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package application
+
+import (
+	"context"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/runtime/predicates"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/internal/index"
+)
+
+// SetupWithManager watches everything that may change a decision about an Application. woken brings Applications that a webhook
+// is about; it may be nil.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, woken <-chan event.GenericEvent, options controller.Options) error {
+	build := ctrl.NewControllerManagedBy(mgr).
+		Named("application").
+		WithOptions(options).
+		For(&v1alpha1.Application{}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{}))).
+		Watches(&v1alpha1.Promotion{}, handler.EnqueueRequestsFromMapFunc(named)).
+		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(named)).
+		Watches(&v1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(r.ofApproval)).
+		Watches(&v1alpha1.Hold{}, handler.EnqueueRequestsFromMapFunc(r.ofHold)).
+		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Watches(&kustomizev1.Kustomization{}, handler.EnqueueRequestsFromMapFunc(labelled)).
+		Watches(&sourcev1.GitRepository{}, handler.EnqueueRequestsFromMapFunc(r.ofSource))
+	if woken != nil {
+		build = build.WatchesRawSource(source.Channel(woken, &handler.EnqueueRequestForObject{}))
+	}
+	return build.Complete(r)
+}
+
+func requestFor(namespace, name string) []reconcile.Request {
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}}
+}
+
+// named maps a Release or Promotion to the Application that it names.
+func named(_ context.Context, object client.Object) []reconcile.Request {
+	for _, name := range index.ApplicationOf(object) {
+		return requestFor(object.GetNamespace(), name)
+	}
+	return nil
+}
+
+// labelled maps a generated object to the Application in its labels.
+func labelled(_ context.Context, object client.Object) []reconcile.Request {
+	if name := object.GetLabels()[v1alpha1.ApplicationLabel]; name != "" {
+		return requestFor(object.GetNamespace(), name)
+	}
+	return nil
+}
+
+func (r *Reconciler) ofApproval(ctx context.Context, object client.Object) []reconcile.Request {
+	approval, is := object.(*v1alpha1.Approval)
+	if !is {
+		return nil
+	}
+	var promotion v1alpha1.Promotion
+	if err := r.Client.Get(ctx, types.NamespacedName{Namespace: approval.Namespace, Name: approval.Spec.Promotion}, &promotion); err != nil {
+		return nil // An approval of nothing changes nothing; the Promotion's own event comes when it is made.
+	}
+	return named(ctx, &promotion)
+}
+
+func (r *Reconciler) ofHold(ctx context.Context, object client.Object) []reconcile.Request {
+	hold, is := object.(*v1alpha1.Hold)
+	if !is {
+		return nil
+	}
+	switch {
+	case hold.Spec.Application != "":
+		return requestFor(hold.Namespace, hold.Spec.Application)
+	case hold.Namespace == r.Observer.SystemNamespace:
+		return r.list(ctx, client.MatchingFields{index.ApplicationsByEnvironment: string(hold.Spec.Environment)})
+	}
+	return r.list(ctx, client.InNamespace(hold.Namespace), client.MatchingFields{index.ApplicationsByEnvironment: string(hold.Spec.Environment)})
+}
+
+func (r *Reconciler) ofEnvironment(ctx context.Context, _ client.Object) []reconcile.Request {
+	// An Environment may be upstream of one that it does not know: whoever may be concerned looks again.
+	return r.list(ctx)
+}
+
+func (r *Reconciler) inNamespace(ctx context.Context, object client.Object) []reconcile.Request {
+	return r.list(ctx, client.InNamespace(object.GetName()))
+}
+
+// ofSource maps a source to the Applications of its namespace that may run it: those of its repository.
+func (r *Reconciler) ofSource(ctx context.Context, object client.Object) []reconcile.Request {
+	git, is := object.(*sourcev1.GitRepository)
+	if !is || git.Labels[v1alpha1.InstanceLabel] != r.Observer.Instance {
+		return nil
+	}
+	probe := &v1alpha1.Application{Spec: v1alpha1.ApplicationSpec{Repository: v1alpha1.Repository{URL: git.Spec.URL}}}
+	keys := index.RepositoryOf(probe)
+	if len(keys) == 0 {
+		return nil
+	}
+	return r.list(ctx, client.InNamespace(git.Namespace), client.MatchingFields{index.ApplicationsByRepository: keys[0]})
+}
+
+func (r *Reconciler) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
+	var applications v1alpha1.ApplicationList
+	if err := r.Client.List(ctx, &applications, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(applications.Items))
+	for i := range applications.Items {
+		requests = append(requests, requestFor(applications.Items[i].Namespace, applications.Items[i].Name)...)
+	}
+	return requests
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+)
+
+// CommitState is the state of a commit status, from best to worst.
+type CommitState string
+
+const (
+	// CommitSuccess : the gates have passed, or the commit is deployed and healthy.
+	CommitSuccess CommitState = "success"
+	// CommitPending : a gate waits, or Flux is at it.
+	CommitPending CommitState = "pending"
+	// CommitFailure : a gate says no, or the commit is deployed and not healthy.
+	CommitFailure CommitState = "failure"
+)
+
+var commitStates = []CommitState{CommitSuccess, CommitPending, CommitFailure}
+
+// CommitStatus is what people on GitHub are told about one commit and one environment.
+type CommitStatus struct {
+	Environment v1alpha1.EnvironmentName
+	Commit      string
+	State       CommitState
+	// Description is the sentence beside it; GitHub shows 140 characters.
+	Description string
+}
+
+// CommitStatuses says what people on GitHub are to be told. Where several Applications of the repository share a commit and an
+// environment, there is one status for all: success only if all of them say so.
+func CommitStatuses(s *State, status v1alpha1.ApplicationStatus) []CommitStatus {
+	statuses := append(statusesOf(status), failures(s)...)
+	for i := range statuses {
+		for _, peer := range s.Peers {
+			for _, other := range statusesOf(peer.Status) {
+				if other.Environment == statuses[i].Environment && other.Commit == statuses[i].Commit && worse(other.State, statuses[i].State) {
+					statuses[i].State = other.State
+					statuses[i].Description = fmt.Sprintf("%s/%s: %s", peer.Namespace, peer.Name, other.Description)
+				}
+			}
+		}
+	}
+	return statuses
+}
+
+func worse(a, b CommitState) bool {
+	return slices.Index(commitStates, a) > slices.Index(commitStates, b)
+}
+
+// statusesOf reads what an Application's status says about commits: what runs, and what is on its way in.
+func statusesOf(status v1alpha1.ApplicationStatus) []CommitStatus {
+	var statuses []CommitStatus
+	for i := range status.Environments {
+		env := &status.Environments[i]
+		if env.Current != nil && env.Current.Healthy != metav1.ConditionUnknown {
+			found := CommitStatus{Environment: env.Name, Commit: env.Current.Commit, State: CommitSuccess, Description: "deployed and healthy"}
+			if env.Current.Healthy == metav1.ConditionFalse {
+				found.State, found.Description = CommitFailure, "deployed and not healthy"
+			}
+			statuses = append(statuses, found)
+		}
+		if env.Next == nil || env.Next.Promotion == "" || (env.Current != nil && env.Current.Commit == env.Next.Commit) {
+			continue
+		}
+		statuses = append(statuses, statusOfNext(env))
+	}
+	return statuses
+}
+
+// statusOfNext is success once the gates have passed: as a required check, it lets a person merge.
+func statusOfNext(env *v1alpha1.EnvironmentState) CommitStatus {
+	found := CommitStatus{Environment: env.Name, Commit: env.Next.Commit, State: CommitPending, Description: cmp.Or(env.WaitingFor, "waiting")}
+	allPassed := len(env.Gates) > 0
+	for _, g := range env.Gates {
+		allPassed = allPassed && g.Outcome == v1alpha1.GatePassed
+		if g.Outcome == v1alpha1.GateFailed {
+			found.State = CommitFailure
+		}
+	}
+	if allPassed && env.PullRequest != nil && env.Phase != v1alpha1.EnvironmentDeploying {
+		found.State, found.Description = CommitSuccess, "the gates have passed"
+	}
+	return found
+}
+
+// failures are the deploys that ended badly and have nothing newer in their place.
+func failures(s *State) []CommitStatus {
+	var statuses []CommitStatus
+	for i := range s.Application.Spec.Environments {
+		env := s.Application.Spec.Environments[i].Name
+		last := lastFinished(s, env)
+		if last == nil || phase(last) != v1alpha1.PromotionFailed || Active(s, env) != nil {
+			continue
+		}
+		if r := s.release(last.Status.DeployedRelease); r != nil && r.Spec.Commit != s.Flux[env].Applied {
+			statuses = append(statuses, CommitStatus{Environment: env, Commit: r.Spec.Commit, State: CommitFailure, Description: last.Status.Message})
+		}
+	}
+	return statuses
+}
