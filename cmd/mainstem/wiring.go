@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/internal/apply"
+	"github.com/mainstem-dev/mainstem/internal/controller/application"
+	"github.com/mainstem-dev/mainstem/internal/controller/environment"
+	"github.com/mainstem-dev/mainstem/internal/events"
+	"github.com/mainstem-dev/mainstem/internal/github"
+	"github.com/mainstem-dev/mainstem/internal/index"
+	"github.com/mainstem-dev/mainstem/internal/observe"
+)
+
+// run builds everything and runs until the context ends.
+func run(ctx context.Context, o options) error {
+	mgr, err := newManager(o)
+	if err != nil {
+		return err
+	}
+	if err := index.Add(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	if err := index.AddRecords(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	operator, err := whoAmI(ctx, mgr)
+	if err != nil {
+		return err
+	}
+	recorder, err := events.New(mgr, o.eventsAddress, "mainstem")
+	if err != nil {
+		return err
+	}
+	clients := github.NewClients(github.Options{UserAgent: "mainstem/" + version, Timeout: o.githubTimeout})
+	if err := (&environment.Reconciler{Client: mgr.GetClient(), Recorder: recorder}).SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("setting the Environment controller up: %w", err)
+	}
+	applications := &application.Reconciler{
+		Client: mgr.GetClient(),
+		Live:   mgr.GetAPIReader(),
+		Observer: observe.New(observe.Observer{
+			Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Clients: clients, Looks: github.NewObserver(clients), Now: time.Now,
+			Instance: o.instance, Operator: operator, SystemNamespace: o.systemNamespace,
+		}),
+		Applier: &apply.Applier{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		GitHub:  clients,
+		Events:  recorder,
+		Now:     time.Now,
+	}
+	woken, err := addReceiver(mgr, o, clients)
+	if err != nil {
+		return err
+	}
+	if err := applications.SetupWithManager(mgr, woken, controller.Options{MaxConcurrentReconciles: o.concurrent}); err != nil {
+		return fmt.Errorf("setting the Application controller up: %w", err)
+	}
+	ctrl.Log.Info("Starting", "version", version, "instance", o.instance, "user", operator)
+	return mgr.Start(ctx)
+}
+
+// newManager makes the manager. Secrets, ServiceAccounts and ConfigMaps are read by name, never listed or cached.
+func newManager(o options) (ctrl.Manager, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, sourcev1.AddToScheme, kustomizev1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("building the scheme: %w", err)
+		}
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cluster: %w", err)
+	}
+	config.UserAgent = "mainstem/" + version
+	// The API server's own priority and fairness bounds what is asked of it.
+	config.QPS = -1
+	lease := o.leaseDuration
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:                        scheme,
+		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
+		HealthProbeBindAddress:        o.healthAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              o.instance + ".mainstem.dev",
+		LeaderElectionNamespace:       o.systemNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &lease,
+		Client: client.Options{Cache: &client.CacheOptions{
+			DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.ServiceAccount{}},
+		}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the manager: %w", err)
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return nil, fmt.Errorf("adding the health check: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
+		return nil, fmt.Errorf("adding the readiness check: %w", err)
+	}
+	return mgr, nil
+}
+
+// whoAmI asks the API server for Mainstem's own user name: a Promotion that somebody else requested was made by hand.
+func whoAmI(ctx context.Context, mgr ctrl.Manager) (string, error) {
+	direct, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme()})
+	if err != nil {
+		return "", fmt.Errorf("connecting to the API server: %w", err)
+	}
+	var name string
+	backoff := wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Steps: 6}
+	var last error
+	err = wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
+		review := &authenticationv1.SelfSubjectReview{}
+		last = direct.Create(ctx, review)
+		name = review.Status.UserInfo.Username
+		return last == nil && name != "", nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("asking the API server who Mainstem is: %w", last)
+	}
+	return name, nil
+}
