@@ -25,7 +25,7 @@ var markdownEscapes = strings.NewReplacer(
 
 // Words that GitHub makes links or references of without any character of Markdown.
 var (
-	issueReference = regexp.MustCompile(`(?i)(gh-)([0-9])`)
+	issueReference = regexp.MustCompile(`(?i)(gh-)(\d)`)
 	bareAddress    = regexp.MustCompile(`(?i)(www\.)`)
 )
 

@@ -75,6 +75,7 @@ func TestPullRequestBody(t *testing.T) {
 			in.Approvals = []v1alpha1.ApprovalSpec{{Approver: "@mallory", Decision: v1alpha1.DecisionApprove, Comment: "fine\n# by me"}}
 			in.EnvironmentURL = "https://x.example/) [click](https://evil.example"
 			in.CompareURL = "https://x.example/@acme"
+			in.Release.Spec.URL = "javascript://x.example/%0aalert"
 		})},
 	}
 	for _, c := range cases {
@@ -158,11 +159,11 @@ func TestMarkerCannotBeForged(t *testing.T) {
 
 var (
 	// active matches what GitHub acts upon in a text whose Markdown is done.
-	active = regexp.MustCompile(`(?i)@[a-z0-9]|#[0-9]|gh-[0-9]|[a-z]://|www\.[a-z]`)
+	active = regexp.MustCompile(`(?i)@[a-z0-9]|#\d|gh-\d|[a-z]://|www\.[a-z]`)
 	// backslash matches an escaped character of Markdown.
 	backslash = regexp.MustCompile(`\\([[:punct:]])`)
 	// printable matches a text that is shown unchanged: on one line, and short enough.
-	printable = regexp.MustCompile(`^[ -~]{1,190}$`)
+	printable = regexp.MustCompile(`^[[:print:]]{1,190}$`)
 )
 
 // TestTextDoesNothing : in a commit's row nothing of the message is left that GitHub would act upon, and all of it is shown.
@@ -214,7 +215,10 @@ func TestParseMarker(t *testing.T) {
 		{"two", "the first is ours, what follows may come from anywhere", marker + "\n" + render.PullRequestMarker(foreign), ours, true},
 		{"odd names", "no name can end the comment", render.PullRequestMarker(odd), odd, true},
 		{"quoted", "in the middle of a line it is somebody's text", "> " + marker, render.Marker{}, false},
-		{"incomplete", "half a marker identifies nothing", `<!-- mainstem:promotion {"instance":"x"} -->`, render.Marker{}, false},
+		{"no instance", "all four are needed to know whose it is", render.PullRequestMarker(render.Marker{Namespace: "n", Application: "a", Environment: "e"}), render.Marker{}, false},
+		{"no namespace", "two namespaces can have one application's name", render.PullRequestMarker(render.Marker{Instance: "i", Application: "a", Environment: "e"}), render.Marker{}, false},
+		{"no application", "as above", render.PullRequestMarker(render.Marker{Instance: "i", Namespace: "n", Environment: "e"}), render.Marker{}, false},
+		{"no environment", "as above", render.PullRequestMarker(render.Marker{Instance: "i", Namespace: "n", Application: "a"}), render.Marker{}, false},
 		{"broken", "and neither does a damaged one", "<!-- mainstem:promotion {oops -->", render.Marker{}, false},
 		{"not ended", "the comment has to end on its line", strings.TrimSuffix(marker, " -->"), render.Marker{}, false},
 		{"none", "most pull requests are not ours", "Fix a typo", render.Marker{}, false},

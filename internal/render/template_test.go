@@ -26,9 +26,9 @@ func TestCheckTemplates(t *testing.T) {
 	}{
 		{
 			name: "path", reason: "a slip of the pen is guessed at, and all that exist are listed",
-			scope: scopeFor(deploying(v1alpha1.KustomizeDeploy{Path: "./deploy/${enviroment}"})),
-			field: "spec.deploy.kustomize.path", variable: "enviroment",
-			mentions: []string{"${enviroment}", "did you mean ${environment}?", "${app}", "${shortCommit}", "${version}"},
+			scope: scopeFor(deploying(v1alpha1.KustomizeDeploy{Path: "./deploy/${environmant}"})),
+			field: "spec.deploy.kustomize.path", variable: "environmant",
+			mentions: []string{"${environmant}", "did you mean ${environment}?", "${app}", "${shortCommit}", "${version}"},
 		},
 		{
 			name: "overridden path", reason: "the field that holds the mistake is named, not the one that it replaces",
