@@ -12,6 +12,8 @@ import (
 	"github.com/fluxcd/pkg/runtime/logger"
 	"github.com/spf13/pflag"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/mainstem-dev/mainstem/internal/operator"
 )
 
 // version is set when it is built.
@@ -24,10 +26,19 @@ func main() {
 	}
 	if err == nil {
 		logger.SetLogger(logger.NewLogger(o.log))
-		err = run(ctrl.SetupSignalHandler(), o)
+		err = start(o)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mainstem:", err)
 		os.Exit(1)
 	}
+}
+
+func start(o options) error {
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the cluster: %w", err)
+	}
+	o.Version = version
+	return operator.Run(ctrl.SetupSignalHandler(), config, o.Options)
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Mainstem Authors
 
-package main
+// Package operator builds the operator from its parts.
+package operator
 
 import (
 	"context"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -31,9 +33,30 @@ import (
 	"github.com/mainstem-dev/mainstem/internal/observe"
 )
 
-// run builds everything and runs until the context ends.
-func run(ctx context.Context, o options) error {
-	mgr, err := newManager(o)
+// Options are what the operator is started with.
+type Options struct {
+	// Version is the program's.
+	Version string
+	// Instance is the installation's name.
+	Instance string
+	// SystemNamespace is Mainstem's own namespace.
+	SystemNamespace string
+	// MetricsAddress, HealthAddress and WebhookAddress are where these are served; "0" is nowhere.
+	MetricsAddress, HealthAddress, WebhookAddress string
+	// EventsAddress is that of Flux's notification-controller; it may be empty.
+	EventsAddress string
+	// LeaderElect makes it act only while holding the lease, which others take after LeaseDuration of silence.
+	LeaderElect   bool
+	LeaseDuration time.Duration
+	// Concurrent is how many Applications are reconciled at the same time.
+	Concurrent int
+	// GitHubTimeout bounds one request to GitHub.
+	GitHubTimeout time.Duration
+}
+
+// Run builds everything and runs until the context ends.
+func Run(ctx context.Context, config *rest.Config, o Options) error {
+	mgr, err := newManager(config, o)
 	if err != nil {
 		return err
 	}
@@ -47,11 +70,11 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	recorder, err := events.New(mgr, o.eventsAddress, "mainstem")
+	recorder, err := events.New(mgr, o.EventsAddress, "mainstem")
 	if err != nil {
 		return err
 	}
-	clients := github.NewClients(github.Options{UserAgent: "mainstem/" + version, Timeout: o.githubTimeout})
+	clients := github.NewClients(github.Options{UserAgent: "mainstem/" + o.Version, Timeout: o.GitHubTimeout})
 	if err := (&environment.Reconciler{Client: mgr.GetClient(), Recorder: recorder}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("setting the Environment controller up: %w", err)
 	}
@@ -60,7 +83,7 @@ func run(ctx context.Context, o options) error {
 		Live:   mgr.GetAPIReader(),
 		Observer: observe.New(observe.Observer{
 			Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Clients: clients, Looks: github.NewObserver(clients), Now: time.Now,
-			Instance: o.instance, Operator: operator, SystemNamespace: o.systemNamespace,
+			Instance: o.Instance, Operator: operator, SystemNamespace: o.SystemNamespace,
 		}),
 		Applier: &apply.Applier{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		GitHub:  clients,
@@ -71,36 +94,33 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if err := applications.SetupWithManager(mgr, woken, controller.Options{MaxConcurrentReconciles: o.concurrent}); err != nil {
+	if err := applications.SetupWithManager(mgr, woken, controller.Options{MaxConcurrentReconciles: o.Concurrent}); err != nil {
 		return fmt.Errorf("setting the Application controller up: %w", err)
 	}
-	ctrl.Log.Info("Starting", "version", version, "instance", o.instance, "user", operator)
+	ctrl.Log.Info("Starting", "version", o.Version, "instance", o.Instance, "user", operator)
 	return mgr.Start(ctx)
 }
 
 // newManager makes the manager. Secrets, ServiceAccounts and ConfigMaps are read by name, never listed or cached.
-func newManager(o options) (ctrl.Manager, error) {
+func newManager(config *rest.Config, o Options) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, sourcev1.AddToScheme, kustomizev1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("building the scheme: %w", err)
 		}
 	}
-	config, err := ctrl.GetConfig()
-	if err != nil {
-		return nil, fmt.Errorf("finding the cluster: %w", err)
-	}
-	config.UserAgent = "mainstem/" + version
+	config = rest.CopyConfig(config)
+	config.UserAgent = "mainstem/" + o.Version
 	// The API server's own priority and fairness bounds what is asked of it.
 	config.QPS = -1
-	lease := o.leaseDuration
+	lease := o.LeaseDuration
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
-		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
-		HealthProbeBindAddress:        o.healthAddress,
-		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              o.instance + ".mainstem.dev",
-		LeaderElectionNamespace:       o.systemNamespace,
+		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress:        o.HealthAddress,
+		LeaderElection:                o.LeaderElect,
+		LeaderElectionID:              o.Instance + ".mainstem.dev",
+		LeaderElectionNamespace:       o.SystemNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		LeaseDuration:                 &lease,
 		Client: client.Options{Cache: &client.CacheOptions{

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Mainstem Authors
 
-package main
+package operator
 
 import (
 	"fmt"
@@ -17,8 +17,8 @@ import (
 )
 
 // addReceiver takes webhook deliveries on every replica. It returns where the Applications come from that they wake.
-func addReceiver(mgr ctrl.Manager, o options, clients *github.Clients) (<-chan event.GenericEvent, error) {
-	if o.webhookAddress == "0" {
+func addReceiver(mgr ctrl.Manager, o Options, clients *github.Clients) (<-chan event.GenericEvent, error) {
+	if o.WebhookAddress == "0" {
 		return nil, nil
 	}
 	secrets, err := receiver.NewSecrets(mgr.GetAPIReader(), time.Now)
@@ -32,7 +32,7 @@ func addReceiver(mgr ctrl.Manager, o options, clients *github.Clients) (<-chan e
 	memory := receiver.NewMemory(clients)
 	waker := &receiver.ByElection{Elected: mgr.Elected(), Leading: memory, Following: &receiver.Durable{Client: mgr.GetClient()}}
 	handler := receiver.NewHandler(mgr.GetCache(), secrets, waker, counters)
-	for _, runnable := range []manager.Runnable{memory, &receiver.Server{Address: o.webhookAddress, Handler: handler}} {
+	for _, runnable := range []manager.Runnable{memory, &receiver.Server{Address: o.WebhookAddress, Handler: handler}} {
 		if err := mgr.Add(runnable); err != nil {
 			return nil, fmt.Errorf("setting the webhook receiver up: %w", err)
 		}
