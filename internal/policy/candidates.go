@@ -96,6 +96,10 @@ var candidateChecks = []func(*State, *v1alpha1.ApplicationEnvironment, *v1alpha1
 
 // Candidates lists what could enter an environment, newest first, with why each cannot.
 func Candidates(s *State, env v1alpha1.EnvironmentName) []Candidate {
+	return candidatesFor(withLedgers(s), env)
+}
+
+func candidatesFor(s *State, env v1alpha1.EnvironmentName) []Candidate {
 	entry := s.entry(env)
 	if entry == nil {
 		return nil
@@ -122,7 +126,7 @@ func Candidates(s *State, env v1alpha1.EnvironmentName) []Candidate {
 
 // newestEligible returns the newest eligible candidate, or nil.
 func newestEligible(s *State, env v1alpha1.EnvironmentName) *v1alpha1.Release {
-	for _, c := range Candidates(s, env) {
+	for _, c := range candidatesFor(s, env) {
 		if c.Eligible() {
 			return c.Release
 		}

@@ -52,6 +52,10 @@ func standstill(s *State, env v1alpha1.EnvironmentName) *Problem {
 
 // Decide says whether a promotion into an environment is to be started now.
 func Decide(s *State, env v1alpha1.EnvironmentName) Decision {
+	return decide(withLedgers(s), env)
+}
+
+func decide(s *State, env v1alpha1.EnvironmentName) Decision {
 	if s.Application.Spec.Suspend {
 		return Decision{Action: ActionHold, Reason: v1alpha1.SuspendedReason, Message: "the Application is suspended: set spec.suspend to false to resume"}
 	}
@@ -61,7 +65,7 @@ func Decide(s *State, env v1alpha1.EnvironmentName) Decision {
 	if active := Active(s, env); active != nil {
 		return Decision{Action: ActionHold, Reason: "Active", Message: "Promotion " + active.Name + " is on its way", Release: s.release(active.Spec.Release)}
 	}
-	candidates := Candidates(s, env)
+	candidates := candidatesFor(s, env)
 	for _, c := range candidates {
 		if c.Eligible() {
 			return start(s, env, c.Release)
@@ -71,7 +75,7 @@ func Decide(s *State, env v1alpha1.EnvironmentName) Decision {
 		newest := candidates[0]
 		decision := Decision{Action: ActionHold, Reason: newest.Reason, Message: newest.Message}
 		if newest.waits() {
-			decision.Release, decision.Gates = newest.Release, Gates(s, env, newest.Release, nil)
+			decision.Release, decision.Gates = newest.Release, gates(s, entrance{env: env, candidate: newest.Release})
 		}
 		return decision
 	}
@@ -79,7 +83,7 @@ func Decide(s *State, env v1alpha1.EnvironmentName) Decision {
 }
 
 func start(s *State, env v1alpha1.EnvironmentName, release *v1alpha1.Release) Decision {
-	results := Gates(s, env, release, nil)
+	results := gates(s, entrance{env: env, candidate: release})
 	decision := Decision{Action: ActionStart, Release: release, Attempt: NextAttempt(s, env, release.Name), Gates: results, RecheckAt: recheck(results)}
 	if problem := standstill(s, env); problem != nil {
 		decision.Action, decision.Reason, decision.Message = ActionHold, problem.Reason, problem.Message

@@ -73,6 +73,10 @@ func (e entrance) bypassed(key string) bool {
 
 // Gates evaluates every gate of an entrance, always all of them, in the order in which they are shown.
 func Gates(s *State, env v1alpha1.EnvironmentName, candidate *v1alpha1.Release, promotion *v1alpha1.Promotion) []GateResult {
+	s = withLedgers(s)
+	if r := s.release(candidate.Name); r != nil {
+		candidate = r
+	}
 	return gates(s, entrance{env: env, candidate: candidate, promotion: promotion})
 }
 

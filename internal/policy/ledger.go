@@ -12,8 +12,8 @@ import (
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 )
 
-// Ledger brings the ledgers of all Releases up to what the Promotions and Flux say, and returns the Releases whose status
-// changed. What is in a ledger is never taken back by this: a ledger outlives its Promotions.
+// Ledger brings the ledgers of all Releases up to what the Promotions and Flux say, in place, and returns the Releases whose status
+// changed. A ledger outlives its Promotions. Decisions do not depend on when it is written: they read the Promotions too.
 func Ledger(s *State) []*v1alpha1.Release {
 	before := make(map[string]v1alpha1.ReleaseStatus, len(s.Releases))
 	for _, r := range s.Releases {
@@ -36,6 +36,20 @@ func Ledger(s *State) []*v1alpha1.Release {
 		}
 	}
 	return changed
+}
+
+// withLedgers is the State with every ledger as Ledger would write it; the State itself stays as it is. Decisions are made on it, so
+// that a Promotion counts from the moment that it is recorded, and a crash before its ledger is written changes nothing.
+func withLedgers(s *State) *State {
+	view := *s
+	view.Releases = make([]*v1alpha1.Release, 0, len(s.Releases))
+	for _, r := range s.Releases {
+		copied := *r
+		copied.Status = *r.Status.DeepCopy()
+		view.Releases = append(view.Releases, &copied)
+	}
+	Ledger(&view)
+	return &view
 }
 
 // inTime sorts Promotions by when they ended, those that have not last.

@@ -43,6 +43,7 @@ func BranchNeeds(app *v1alpha1.Application) Needs {
 // EvidenceNeeds names what else is needed, once the branches, the cluster and Flux have been observed. What is found may ask for
 // more: it is called again with what was found, until it asks for nothing new.
 func EvidenceNeeds(s *State) Needs {
+	s = withLedgers(s)
 	n := &needed{state: s}
 	for i := range s.Application.Spec.Environments {
 		entry := &s.Application.Spec.Environments[i]
@@ -132,7 +133,7 @@ func (n *needed) checks(entry *v1alpha1.ApplicationEnvironment, active *v1alpha1
 		return
 	}
 	// A candidate that is kept out for want of proof shows its gates too.
-	for _, c := range Candidates(s, entry.Name) {
+	for _, c := range candidatesFor(s, entry.Name) {
 		if c.Reason == ReasonDiverged || c.Reason == ReasonContained {
 			want(c.Release)
 		}
@@ -156,7 +157,7 @@ func (n *needed) distances(entry *v1alpha1.ApplicationEnvironment) {
 				want(base, r.Spec.Commit)
 			}
 		}
-		for _, c := range Candidates(s, entry.Name) {
+		for _, c := range candidatesFor(s, entry.Name) {
 			if c.Eligible() || c.Reason == ReasonContained {
 				want(base, c.Release.Spec.Commit)
 				break

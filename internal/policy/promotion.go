@@ -57,6 +57,10 @@ type Step struct {
 
 // Next says what the next step of a Promotion is. For one that is over, or that has nothing to do, it is what is so already.
 func Next(s *State, p *v1alpha1.Promotion) Step {
+	return nextStep(withLedgers(s), p)
+}
+
+func nextStep(s *State, p *v1alpha1.Promotion) Step {
 	if phase(p).Terminal() {
 		return Step{Phase: phase(p), Reason: p.Status.Reason, Message: p.Status.Message}
 	}
@@ -212,7 +216,7 @@ func overtakes(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
 	if routeOf(entry) != routeBranch && !newer(next, release) {
 		return nil
 	}
-	if len(s.approvalsOf(p)) > 0 || onlySoakUnmet(Gates(s, p.Spec.Environment, release, p)) {
+	if len(s.approvalsOf(p)) > 0 || onlySoakUnmet(gates(s, entrance{env: p.Spec.Environment, candidate: release, promotion: p})) {
 		return nil
 	}
 	return next
@@ -322,7 +326,7 @@ func overtakesDeploy(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
 	if release == nil || next == nil || next.Name == release.Name || (routeOf(entry) != routeBranch && !newer(next, release)) {
 		return nil
 	}
-	if !passed(Gates(s, p.Spec.Environment, next, nil)) {
+	if !passed(gates(s, entrance{env: p.Spec.Environment, candidate: next})) {
 		return nil
 	}
 	return next

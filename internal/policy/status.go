@@ -59,6 +59,7 @@ func currentRelease(s *State, env v1alpha1.EnvironmentName) *v1alpha1.Release {
 // Report says everything about an Application in its status, and when time alone may change it. Conditions keep their transition
 // times where nothing changed.
 func Report(s *State) (v1alpha1.ApplicationStatus, time.Time) {
+	s = withLedgers(s)
 	status := *s.Application.Status.DeepCopy()
 	status.ObservedGeneration = s.Application.Generation
 	var environments []v1alpha1.EnvironmentState
@@ -106,7 +107,7 @@ func reportNext(s *State, entry *v1alpha1.ApplicationEnvironment, state *v1alpha
 	if last := Deployed(s, entry.Name); last != nil && phase(last) == v1alpha1.PromotionFailed {
 		state.Phase, state.WaitingFor = v1alpha1.EnvironmentFailed, cut(last.Status.Message, 512)
 	}
-	decision := Decide(s, entry.Name)
+	decision := decide(s, entry.Name)
 	if decision.Release == nil {
 		if decision.Reason == ReasonRejected && state.WaitingFor == "" {
 			state.WaitingFor = cut(decision.Message, 512)
@@ -135,7 +136,7 @@ func reportActive(s *State, active *v1alpha1.Promotion, state *v1alpha1.Environm
 	case v1alpha1.PromotionPending, v1alpha1.PromotionSucceeded, v1alpha1.PromotionFailed, v1alpha1.PromotionSuperseded, v1alpha1.PromotionCancelled:
 		state.Phase = v1alpha1.EnvironmentWaiting
 	}
-	return Next(s, active).RecheckAt
+	return nextStep(s, active).RecheckAt
 }
 
 func nextRelease(r *v1alpha1.Release, promotion string) *v1alpha1.NextRelease {
