@@ -114,7 +114,7 @@ func getUser(c *call) (reply, error) {
 	for _, key := range []string{"public_repos", "public_gists", "followers", "following", "private_gists", "total_private_repos", "owned_private_repos", "disk_usage", "collaborators"} {
 		body[key] = 0
 	}
-	body["two_factor_authentication"] = true
+	body["two_factor_authentication"], body["user_view_type"] = true, "private"
 	body["created_at"], body["updated_at"] = stamp(c.who.account.created), stamp(c.who.account.created)
 	body["plan"] = object{"name": "pro", "space": 976562499, "private_repos": 9999, "collaborators": 0}
 	return ok(body)

@@ -32,6 +32,9 @@ func newWorld(t *testing.T, options Options) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		for operation := range s.Calls() {
+			called.Store(operation, true)
+		}
 		for _, mismatch := range s.Mismatches() {
 			t.Errorf("differs from GitHub's description: %s", mismatch)
 		}

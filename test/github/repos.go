@@ -276,7 +276,7 @@ func (s *Server) renderRepository(r *Repository) object {
 		"open_issues_count": open, "open_issues": open, "is_template": false, "topics": []string{}, "visibility": visibility,
 		"has_issues": true, "has_projects": true, "has_downloads": true, "has_wiki": true, "has_pages": false, "has_discussions": false,
 		"archived": r.archived, "disabled": false, "allow_forking": true, "web_commit_signoff_required": false,
-		"default_branch": r.defaultBranch,
+		"default_branch": r.defaultBranch, "custom_properties": object{},
 	}
 	for key, suffix := range repositoryLinks {
 		body[key] = api + suffix
