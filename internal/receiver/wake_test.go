@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fluxcd/pkg/apis/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	mainstemv1 "github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/internal/github"
+)
+
+const patience = 10 * time.Second
+
+func delivery(id string) Delivery {
+	return Delivery{ID: id, Event: github.Event{Kind: github.EventPush, Host: "github.com", Repository: "Acme/Podinfo"}}
+}
+
+func named(names ...string) []types.NamespacedName {
+	result := make([]types.NamespacedName, 0, len(names))
+	for _, name := range names {
+		result = append(result, types.NamespacedName{Namespace: "team-a", Name: name})
+	}
+	return result
+}
+
+type invalidated []string
+
+func (i *invalidated) InvalidateKey(key string) { *i = append(*i, key) }
+
+func startMemory(t *testing.T, memory *Memory) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- memory.Start(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Start: %v", err)
+		}
+	})
+}
+
+func next(t *testing.T, memory *Memory) string {
+	t.Helper()
+	select {
+	case got := <-memory.Channel():
+		return got.Object.GetNamespace() + "/" + got.Object.GetName()
+	case <-time.After(patience):
+		t.Fatal("nothing was handed over")
+		return ""
+	}
+}
+
+func TestMemoryCoalescesAndNeverWaits(t *testing.T) {
+	var forgotten invalidated
+	memory := NewMemory(&forgotten)
+	// Nobody reads, nothing runs: waking returns all the same.
+	for i := range 100 {
+		if err := memory.Wake(t.Context(), named("one", "two"), delivery(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(memory.order) != 2 || len(forgotten) != 100 || forgotten[0] != "github.com/acme/podinfo" {
+		t.Fatalf("%d wait, forgotten %d times: %v", len(memory.order), len(forgotten), forgotten[:1])
+	}
+	startMemory(t, memory)
+	if got := []string{next(t, memory), next(t, memory)}; !slices.Equal(got, []string{"team-a/one", "team-a/two"}) {
+		t.Fatalf("handed over %v", got)
+	}
+	// What arrives after that wakes once more.
+	if err := memory.Wake(t.Context(), named("two"), delivery("later")); err != nil {
+		t.Fatal(err)
+	}
+	if got := next(t, memory); got != "team-a/two" {
+		t.Fatalf("handed over %s", got)
+	}
+	select {
+	case got := <-memory.Channel():
+		t.Fatalf("handed over %v, which nobody woke", got)
+	default:
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	memory := NewMemory(&invalidated{})
+	memory.limit = 3
+	err := memory.Wake(t.Context(), named("a", "b", "c", "d"), delivery("1"))
+	if !errors.Is(err, errTooManyPending) || len(memory.order) != 3 {
+		t.Fatalf("error %v with %d waiting", err, len(memory.order))
+	}
+	startMemory(t, memory)
+	for range 3 {
+		next(t, memory)
+	}
+	if err := memory.Wake(t.Context(), named("d"), delivery("1")); err != nil {
+		t.Fatal(err)
+	}
+	if got := next(t, memory); got != "team-a/d" {
+		t.Fatalf("handed over %s", got)
+	}
+}
+
+func TestMemoryLosesNothingUnderLoad(t *testing.T) {
+	memory := NewMemory(&ignoring{})
+	startMemory(t, memory)
+	const count = 500
+	go func() {
+		for i := range count {
+			_ = memory.Wake(context.WithoutCancel(t.Context()), named(fmt.Sprint(i)), delivery("x"))
+		}
+	}()
+	seen := map[string]bool{}
+	for len(seen) < count {
+		seen[next(t, memory)] = true
+	}
+}
+
+type ignoring struct{}
+
+func (*ignoring) InvalidateKey(string) {}
+
+func TestByElectionAsksTheOneWhoseTurnItIs(t *testing.T) {
+	elected := make(chan struct{})
+	leading, following := &woken{}, &woken{}
+	waker := &ByElection{Elected: elected, Leading: leading, Following: following}
+	for range 2 {
+		if err := waker.Wake(t.Context(), named("one"), delivery("1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(elected)
+	if err := waker.Wake(t.Context(), named("one"), delivery("1")); err != nil {
+		t.Fatal(err)
+	}
+	if len(following.names) != 2 || len(leading.names) != 1 {
+		t.Errorf("asked the follower %d times and the leader %d times, want 2 and 1", len(following.names), len(leading.names))
+	}
+}
+
+func TestDurable(t *testing.T) {
+	var patches atomic.Int32
+	var fail atomic.Bool
+	one := application("team-a", "one", podinfo, "s")
+	one.Annotations = map[string]string{"note": "kept"}
+	inner := fake.NewClientBuilder().WithScheme(newScheme(t)).WithObjects(one, application("team-a", "two", podinfo, "s")).Build()
+	waker := &Durable{Client: interceptor.NewClient(inner, interceptor.Funcs{
+		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+			patches.Add(1)
+			if fail.Load() {
+				return errors.New("connection refused")
+			}
+			return c.Patch(ctx, object, patch, options...)
+		},
+	})}
+	requested := func(name string) *mainstemv1.Application {
+		found := &mainstemv1.Application{}
+		if err := inner.Get(t.Context(), client.ObjectKey{Namespace: "team-a", Name: name}, found); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	wake := func(id string, want int32) {
+		t.Helper()
+		before := patches.Load()
+		if err := waker.Wake(t.Context(), named("one", "two", "gone"), delivery(id)); err != nil {
+			t.Fatal(err)
+		}
+		if got := patches.Load() - before; got != want {
+			t.Errorf("delivery %s cost %d writes, want %d", id, got, want)
+		}
+	}
+	wake("first", 2)
+	if got := requested("one"); got.Annotations[meta.ReconcileRequestAnnotation] != "github-first" || got.Annotations["note"] != "kept" {
+		t.Errorf("annotations are %v", got.Annotations)
+	}
+	wake("first", 0) // a redelivery
+	wake("second", 2)
+	if got := requested("two").Annotations[meta.ReconcileRequestAnnotation]; got != "github-second" {
+		t.Errorf("requested at %q", got)
+	}
+	fail.Store(true)
+	if err := waker.Wake(t.Context(), named("one"), delivery("third")); err == nil {
+		t.Error("a wake-up that was not written was taken for done")
+	}
+}
