@@ -88,6 +88,14 @@ func hold() *v1alpha1.Hold {
 	}
 }
 
+// holdOnProduction is one by the robot, as nobody else may hold there.
+func holdOnProduction() *v1alpha1.Hold {
+	h := hold()
+	h.Spec.Environment = "production"
+	h.Spec.CreatedBy = string(robot)
+	return h
+}
+
 func labels() map[string]string {
 	return map[string]string{
 		v1alpha1.ApplicationLabel: "podinfo",
@@ -130,15 +138,19 @@ func gitRepository() *sourcev1.GitRepository {
 	return g
 }
 
-// writerOf is who makes objects of a kind.
+// writerOf is who makes such an object: the one whose name is on it, or who makes objects of its kind.
 func writerOf(object client.Object) user {
-	switch object.(type) {
+	switch o := object.(type) {
 	case *v1alpha1.Environment:
 		return paula
 	case *v1alpha1.Application:
 		return tess
-	case *v1alpha1.Promotion, *v1alpha1.Approval, *v1alpha1.Hold:
-		return alice
+	case *v1alpha1.Promotion:
+		return user(o.Spec.RequestedBy)
+	case *v1alpha1.Approval:
+		return user(o.Spec.Approver)
+	case *v1alpha1.Hold:
+		return user(o.Spec.CreatedBy)
 	case *v1alpha1.Release:
 		return mainstem
 	}

@@ -144,6 +144,14 @@ var holdPolicyRefusals = []refusal{
 		accepted:   deleting(hold),
 	},
 	{
+		name:       "resuming with the verb on another environment",
+		rule:       policyRule("holds.mainstem.dev", "have this Hold deleted by somebody who has the verb"),
+		as:         alice,
+		refused:    deleting(holdOnProduction),
+		acceptedAs: robot,
+		accepted:   deleting(holdOnProduction),
+	},
+	{
 		name:       "resuming everything without the verb",
 		rule:       policyRule("holds.mainstem.dev", "may not resume Environment "),
 		as:         tess,
