@@ -146,9 +146,9 @@ func TestPermissionsAreAskedFor(t *testing.T) {
 	ctx := t.Context()
 	head := w.branch("develop")
 	app := w.installedApp(map[string]string{"contents": Read, "pull_requests": Write})
-	_, _, err := app.Repositories.CreateStatus(ctx, owner, name, head, api.RepoStatus{State: api.Ptr("success")})
+	_, _, err := app.Repositories.CreateStatus(ctx, owner, name, head, api.RepoStatus{State: new("success")})
 	refused(t, err, 403, "Resource not accessible by integration")
-	pr, _, err := app.PullRequests.Create(ctx, owner, name, api.CreatePullRequest{Title: api.Ptr("x"), Head: "develop", Base: "main"})
+	pr, _, err := app.PullRequests.Create(ctx, owner, name, api.CreatePullRequest{Title: new("x"), Head: "develop", Base: "main"})
 	noError(t, err)
 	equal(t, "author", pr.GetUser().GetLogin(), "mainstem-test[bot]")
 	_, _, err = app.PullRequests.Merge(ctx, owner, name, pr.GetNumber(), "", nil)
@@ -201,24 +201,24 @@ func TestPrivateRepositoryIsInvisible(t *testing.T) {
 func TestEntityTagsBelongToTheToken(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.AddToken(Token{Value: "ghp_second", Login: "alice"})
-	get := func(token, tag string) *http.Response {
+	get := func(token, tag string) answer {
 		t.Helper()
 		header := http.Header{"Authorization": {"Bearer " + token}}
 		if tag != "" {
 			header.Set("If-None-Match", tag)
 		}
-		return w.raw(http.MethodGet, "/repos/acme/podinfo/branches/main", header)
+		return w.get("/repos/acme/podinfo/branches/main", header)
 	}
 	first := get(aliceToken, "")
-	tag := first.Header.Get("ETag")
-	equal(t, "max-age", first.Header.Get("Cache-Control"), "private, max-age=60, s-maxage=60")
-	remaining := first.Header.Get("X-Ratelimit-Remaining")
+	tag := first.header.Get("ETag")
+	equal(t, "max-age", first.header.Get("Cache-Control"), "private, max-age=60, s-maxage=60")
+	remaining := first.header.Get("X-Ratelimit-Remaining")
 	again := get(aliceToken, tag)
-	equal(t, "unchanged", again.StatusCode, http.StatusNotModified)
-	equal(t, "304 is free", again.Header.Get("X-Ratelimit-Remaining"), remaining)
-	equal(t, "another token", get("ghp_second", tag).StatusCode, http.StatusOK)
+	equal(t, "unchanged", again.status, http.StatusNotModified)
+	equal(t, "304 is free", again.header.Get("X-Ratelimit-Remaining"), remaining)
+	equal(t, "another token", get("ghp_second", tag).status, http.StatusOK)
 	w.branch("main")
-	equal(t, "changed", get(aliceToken, tag).StatusCode, http.StatusOK)
+	equal(t, "changed", get(aliceToken, tag).status, http.StatusOK)
 	count := w.Calls()["GET /repos/{owner}/{repo}/branches/{branch}"]
 	equal(t, "counts", count, CallCount{Total: 4, Charged: 3, NotModified: 1})
 	w.ResetCounts()

@@ -19,7 +19,7 @@ func TestCombinedStatus(t *testing.T) {
 	post := func(context, state string) {
 		t.Helper()
 		_, _, err := w.client.Repositories.CreateStatus(ctx, owner, name, w.first, api.RepoStatus{
-			State: api.Ptr(state), Context: api.Ptr(context), Description: api.Ptr("because"), TargetURL: api.Ptr("https://mainstem.example/x"),
+			State: new(state), Context: new(context), Description: new("because"), TargetURL: new("https://mainstem.example/x"),
 		})
 		noError(t, err)
 	}
@@ -35,9 +35,9 @@ func TestCombinedStatus(t *testing.T) {
 	equal(t, "all", len(statuses), 3)
 	equal(t, "newest first", statuses[0].GetContext(), "other")
 	equal(t, "creator", statuses[0].GetCreator().GetLogin(), "alice")
-	_, _, err = w.client.Repositories.CreateStatus(ctx, owner, name, strings.Repeat("1", 40), api.RepoStatus{State: api.Ptr("success")})
+	_, _, err = w.client.Repositories.CreateStatus(ctx, owner, name, strings.Repeat("1", 40), api.RepoStatus{State: new("success")})
 	refused(t, err, 422, "No commit found for SHA")
-	_, _, err = w.client.Repositories.CreateStatus(ctx, owner, name, w.first, api.RepoStatus{State: api.Ptr("fine")})
+	_, _, err = w.client.Repositories.CreateStatus(ctx, owner, name, w.first, api.RepoStatus{State: new("fine")})
 	refused(t, err, 422, "state")
 	equal(t, "statuses", len(w.repo.Statuses(w.first)), 3)
 }
@@ -47,7 +47,7 @@ func TestStatusesOfOneContextAreBounded(t *testing.T) {
 	for i := range maxStatuses {
 		noError(t, w.repo.SetStatus(w.first, "busy", "pending", fmt.Sprint(i)))
 	}
-	_, _, err := w.client.Repositories.CreateStatus(t.Context(), owner, name, w.first, api.RepoStatus{State: api.Ptr("success"), Context: api.Ptr("busy")})
+	_, _, err := w.client.Repositories.CreateStatus(t.Context(), owner, name, w.first, api.RepoStatus{State: new("success"), Context: new("busy")})
 	refused(t, err, 422, "maximum number of statuses")
 	noError(t, w.repo.SetStatus(w.first, "other", "success", ""))
 }
@@ -58,9 +58,9 @@ func TestCheckRuns(t *testing.T) {
 	_, _, err := w.client.Checks.CreateCheckRun(ctx, owner, name, api.CreateCheckRunOptions{Name: "build", HeadSHA: w.first})
 	refused(t, err, 403, "You must authenticate via a GitHub App.")
 	app := w.installedApp(nil)
-	run, _, err := app.Checks.CreateCheckRun(ctx, owner, name, api.CreateCheckRunOptions{Name: "scan", HeadSHA: w.first, Status: api.Ptr("in_progress")})
+	run, _, err := app.Checks.CreateCheckRun(ctx, owner, name, api.CreateCheckRunOptions{Name: "scan", HeadSHA: w.first, Status: new("in_progress")})
 	noError(t, err)
-	run, _, err = app.Checks.UpdateCheckRun(ctx, owner, name, run.GetID(), api.UpdateCheckRunOptions{Name: "scan", Conclusion: api.Ptr("success")})
+	run, _, err = app.Checks.UpdateCheckRun(ctx, owner, name, run.GetID(), api.UpdateCheckRunOptions{Name: "scan", Conclusion: new("success")})
 	noError(t, err)
 	equal(t, "status", run.GetStatus(), "completed")
 	got, _, err := w.client.Checks.GetCheckRun(ctx, owner, name, run.GetID())
@@ -76,15 +76,15 @@ func TestCheckRuns(t *testing.T) {
 		return runs.GetTotal()
 	}
 	equal(t, "latest", count(nil), 2)
-	equal(t, "all", count(&api.ListCheckRunsOptions{Filter: api.Ptr("all")}), 3)
-	equal(t, "by name", count(&api.ListCheckRunsOptions{CheckName: api.Ptr("scan")}), 1)
-	runs, _, err := w.client.Checks.ListCheckRunsForRef(ctx, owner, name, w.first, &api.ListCheckRunsOptions{CheckName: api.Ptr("build")})
+	equal(t, "all", count(&api.ListCheckRunsOptions{Filter: new("all")}), 3)
+	equal(t, "by name", count(&api.ListCheckRunsOptions{CheckName: new("scan")}), 1)
+	runs, _, err := w.client.Checks.ListCheckRunsForRef(ctx, owner, name, w.first, &api.ListCheckRunsOptions{CheckName: new("build")})
 	noError(t, err)
 	equal(t, "the re-run counts", runs.CheckRuns[0].GetConclusion(), "success")
 	suites, _, err := w.client.Checks.ListCheckSuitesForRef(ctx, owner, name, "main", nil)
 	noError(t, err)
 	equal(t, "one suite an app", suites.GetTotal(), 2)
-	_, _, err = app.Checks.UpdateCheckRun(ctx, owner, name, runs.CheckRuns[0].GetID(), api.UpdateCheckRunOptions{Name: "build", Conclusion: api.Ptr("failure")})
+	_, _, err = app.Checks.UpdateCheckRun(ctx, owner, name, runs.CheckRuns[0].GetID(), api.UpdateCheckRunOptions{Name: "build", Conclusion: new("failure")})
 	refused(t, err, 403, "can only be modified by the GitHub App that created it")
 }
 

@@ -8,6 +8,9 @@ import (
 func marshal(payload object) ([]byte, error) { return json.Marshal(payload) }
 
 func (r *Repository) emitPull(p *pull, by actor, extra object) {
+	if !r.heard("pull_request") {
+		return
+	}
 	body, err := r.renderPull(p)
 	if err != nil {
 		body = r.renderPullSimple(p)
@@ -22,29 +25,36 @@ func (r *Repository) emitRelease(rel *release, action string, by actor) {
 }
 
 func (r *Repository) emitCheckRun(run *checkRun, action string, by actor) {
+	if !r.heard("check_run") {
+		return
+	}
 	body := r.renderCheck(run)
 	body["check_suite"] = r.renderSuite(run.suite)
 	r.server.emit(event{name: "check_run", repo: r, by: by, payload: object{"action": action, "check_run": body}})
 }
 
 func (r *Repository) emitCheckSuite(suite *checkSuite, action string, by actor) {
+	if !r.heard("check_suite") {
+		return
+	}
 	r.server.emit(event{name: "check_suite", repo: r, by: by, payload: object{"action": action, "check_suite": r.renderSuite(suite)}})
 }
 
 func (r *Repository) emitStatus(c *commit, status *commitStatus, by actor) error {
+	if !r.heard("status") {
+		return nil
+	}
+	containing, err := r.git("for-each-ref", "--contains="+c.sha, "--count="+itoa(maxStatusBranches), "--format=%(refname)", heads)
+	if err != nil {
+		return err
+	}
 	branches := []object{}
-	for _, ref := range r.sortedRefs(heads) {
-		contains, err := r.isAncestor(c.sha, r.refs[ref])
-		if err != nil {
-			return err
-		}
-		if contains && len(branches) < 10 {
-			tip := r.refs[ref]
-			branches = append(branches, object{
-				"name": strings.TrimPrefix(ref, heads), "protected": r.protected(strings.TrimPrefix(ref, heads)),
-				"commit": object{"sha": tip, "url": r.server.APIURL() + "/repos/" + r.fullName() + "/commits/" + tip},
-			})
-		}
+	for ref := range strings.FieldsSeq(containing) {
+		name, tip := strings.TrimPrefix(ref, heads), r.refs[ref]
+		branches = append(branches, object{
+			"name": name, "protected": r.protected(name),
+			"commit": object{"sha": tip, "url": r.server.APIURL() + "/repos/" + r.fullName() + "/commits/" + tip},
+		})
 	}
 	payload := r.renderStatus(c.sha, status)
 	delete(payload, "node_id")
@@ -55,11 +65,17 @@ func (r *Repository) emitStatus(c *commit, status *commitStatus, by actor) error
 	return nil
 }
 
+// maxStatusBranches is how many branches a status event lists.
+const maxStatusBranches = 10
+
 // maxPushedCommits is how many commits a push event lists.
 const maxPushedCommits = 2048
 
 // emitPush tells of a ref that moved: create or delete, then push.
 func (r *Repository) emitPush(change refChange, forced bool, by actor) error {
+	if !r.heard("create", "delete", "push") {
+		return nil
+	}
 	kind, short := "branch", strings.TrimPrefix(change.ref, heads)
 	if name, isTag := strings.CutPrefix(change.ref, tags); isTag {
 		kind, short = "tag", name

@@ -183,7 +183,7 @@ func (f *activeFault) refuse(s *Server, w http.ResponseWriter, r *http.Request) 
 	s.mu.Unlock()
 	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
 	refusal := refuse(http.StatusUnauthorized, "Bad credentials")
-	switch f.Kind {
+	switch f.Kind { //nolint:exhaustive // before sends only three kinds here
 	case PrimaryLimit:
 		lasts := f.Delay
 		if lasts == 0 {

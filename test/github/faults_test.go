@@ -63,7 +63,7 @@ func TestCutsHappenBeforeOrAfterTheEffect(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.branch("develop")
 	create := func() error {
-		_, _, err := w.client.PullRequests.Create(t.Context(), owner, name, api.CreatePullRequest{Title: api.Ptr("x"), Head: "develop", Base: "main"})
+		_, _, err := w.client.PullRequests.Create(t.Context(), owner, name, api.CreatePullRequest{Title: new("x"), Head: "develop", Base: "main"})
 		return err
 	}
 	w.Inject(Fault{Kind: BeforeEffectCut, Method: http.MethodPost, PathPrefix: "/repos/acme/podinfo/pulls", Times: 1})

@@ -46,7 +46,7 @@ var gitEnvironment = []string{
 func (g gitCommand) run(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, gitTimeout)
 	defer cancel()
-	command := exec.CommandContext(ctx, "git", args...) //nolint:gosec // the arguments are the emulator's own or checked ref names
+	command := exec.CommandContext(ctx, "git", args...)
 	command.Dir = g.dir
 	command.Env = append(append([]string{}, gitEnvironment...), g.env...)
 	command.Stdin = strings.NewReader(g.input)
@@ -167,17 +167,23 @@ func (r *Repository) mergeTree(ours, theirs string) (tree string, conflict bool,
 	return tree, false, nil
 }
 
-// isAncestor says whether old is reachable from tip.
+// isAncestor says whether old is reachable from tip; both are SHAs, so that the answer
+// holds for good.
 func (r *Repository) isAncestor(old, tip string) (bool, error) {
 	if old == tip {
 		return true, nil
 	}
+	key := [2]string{old, tip}
+	if known, cached := r.ancestors[key]; cached {
+		return known, nil
+	}
 	_, err := r.git("merge-base", "--is-ancestor", old, tip)
 	var failed *gitError
-	if errors.As(err, &failed) && failed.code == 1 {
-		return false, nil
+	if err != nil && (!errors.As(err, &failed) || failed.code != 1) {
+		return false, err
 	}
-	return err == nil, err
+	r.ancestors[key] = err == nil
+	return err == nil, nil
 }
 
 // mergeBase returns the best common ancestor, or "" when there is none.

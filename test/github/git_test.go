@@ -41,7 +41,7 @@ func TestMergedPullRequestOverREST(t *testing.T) {
 	w := newWorld(t, Options{})
 	head := w.branch("develop")
 	pr, _, err := w.client.PullRequests.Create(t.Context(), "acme", "podinfo", api.CreatePullRequest{
-		Title: api.Ptr("Promote"), Head: "acme:develop", Base: "main", Body: api.Ptr("marker"),
+		Title: new("Promote"), Head: "acme:develop", Base: "main", Body: new("marker"),
 	})
 	noError(t, err)
 	if pr.Mergeable != nil {

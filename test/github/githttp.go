@@ -3,10 +3,11 @@ package github
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"io"
 	"net/http"
-	"net/http/cgi" //nolint:gosec // the emulator sets no proxy from request headers (CVE-2016-5386 is about HTTP_PROXY)
+	"net/http/cgi"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -21,7 +22,9 @@ var backend = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.Command(git, "--exec-path").Output() //nolint:gosec,noctx // git itself, found above; it only prints
+	ctx, cancel := context.WithTimeout(context.Background(), gitTimeout)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, git, "--exec-path").Output()
 	if err != nil {
 		return "", err
 	}
@@ -31,36 +34,39 @@ var backend = sync.OnceValues(func() (string, error) {
 // gitServices are the paths that smart HTTP uses below a repository.
 var gitServices = []string{"/info/refs", "/git-upload-pack", "/git-receive-pack"}
 
-// gitRequest takes a request apart into repository, service path and whether it
-// writes.
-func gitRequest(r *http.Request) (name, service string, push, matches bool) {
+// gitRequest takes a request apart into repository, service path and what it asks for:
+// Read or Write.
+func gitRequest(r *http.Request) (name, service, level string, matches bool) {
 	for _, candidate := range gitServices {
 		path, found := strings.CutSuffix(r.URL.Path, candidate)
 		if !found {
 			continue
 		}
 		name = strings.TrimSuffix(strings.Trim(path, "/"), ".git")
-		push = candidate == "/git-receive-pack" || r.URL.Query().Get("service") == "git-receive-pack"
-		return name, candidate, push, strings.Count(name, "/") == 1
+		level = Read
+		if candidate == "/git-receive-pack" || r.URL.Query().Get("service") == "git-receive-pack" {
+			level = Write
+		}
+		return name, candidate, level, strings.Count(name, "/") == 1
 	}
-	return "", "", false, false
+	return "", "", "", false
 }
 
 // serveGit serves clones and pushes over smart HTTP.
 func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
-	name, service, push, matches := gitRequest(r)
+	name, service, level, matches := gitRequest(r)
 	if !matches {
 		http.Error(w, "Not Found", http.StatusNotFound)
 		return
 	}
 	s.mu.Lock()
-	repo, who, refusal := s.admitGit(r, name, push)
+	repo, who, refusal := s.admitGit(r, name, level)
 	s.mu.Unlock()
 	if refusal != nil {
 		refusal.send(w)
 		return
 	}
-	if r.Method == http.MethodPost && push {
+	if r.Method == http.MethodPost && level == Write {
 		s.receivePack(w, r, repo, who)
 		return
 	}
@@ -88,7 +94,8 @@ func (g *gitRefusal) send(w http.ResponseWriter) {
 }
 
 // admitGit decides who may clone or push, in github.com's words.
-func (s *Server) admitGit(r *http.Request, name string, push bool) (*Repository, principal, *gitRefusal) {
+func (s *Server) admitGit(r *http.Request, name, level string) (*Repository, principal, *gitRefusal) {
+	push := level == Write
 	challenge := &gitRefusal{
 		status: http.StatusUnauthorized, text: "Repository not found.",
 		header: http.Header{"Www-Authenticate": {`Basic realm="GitHub"`}},

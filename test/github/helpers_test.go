@@ -73,9 +73,9 @@ func (w *world) branch(name string) string {
 	return sha
 }
 
-func (w *world) open(head, base string) int {
+func (w *world) open(head string) int {
 	w.t.Helper()
-	number, err := w.repo.OpenPullRequest(NewPullRequest{Title: "Bring " + head, Head: head, Base: base, Login: "bob"})
+	number, err := w.repo.OpenPullRequest(NewPullRequest{Title: "Bring " + head, Head: head, Base: "main", Login: "bob"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -167,16 +167,22 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// raw makes a call without a client in between.
-func (w *world) raw(method, path string, header http.Header) *http.Response {
+// answer is the head of a response whose body nobody needs.
+type answer struct {
+	status int
+	header http.Header
+}
+
+// get makes a call without a client in between.
+func (w *world) get(path string, header http.Header) answer {
 	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.t.Context(), method, w.APIURL()+path, nil)
+	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.APIURL()+path, http.NoBody)
 	noError(w.t, err)
 	if header != nil {
 		request.Header = header
 	}
 	response, err := http.DefaultClient.Do(request)
 	noError(w.t, err)
-	w.t.Cleanup(func() { _ = response.Body.Close() })
-	return response
+	noError(w.t, response.Body.Close())
+	return answer{status: response.StatusCode, header: response.Header}
 }

@@ -66,7 +66,7 @@ func (c *call) links(p page, total int) http.Header {
 			query[key] = values
 		}
 		query.Set("page", strconv.Itoa(number))
-		parts = append(parts, fmt.Sprintf(`<%s%s?%s>; rel="%s"`, c.URL(), c.request.URL.EscapedPath(), query.Encode(), rel))
+		parts = append(parts, fmt.Sprintf(`<%s%s?%s>; rel=%q`, c.URL(), c.request.URL.EscapedPath(), query.Encode(), rel))
 	}
 	if p.number > 1 {
 		add("prev", min(p.number-1, last))

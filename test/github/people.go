@@ -19,7 +19,7 @@ func (r *Repository) person(login string) actor {
 // Commit writes files on top of a branch in author's name and returns the commit. A
 // branch that does not exist starts at the default branch, or from nothing in an empty
 // repository. Empty content deletes the file; no files make an empty commit. Branch
-// protection does not apply: see Merge and MergePullRequest for what it guards.
+// protection does not apply here; it does to MergePullRequest and to pushes.
 func (r *Repository) Commit(branch, message, author string, files map[string]string) (string, error) {
 	defer r.lock()()
 	by := r.person(author)

@@ -25,6 +25,10 @@ type Protection struct {
 // protected-branches holds one line "<ref> <pull|open>" for each.
 const updateHook = `#!/bin/sh
 ref=$1 old=$2 new=$3
+case $ref in refs/pull/*)
+	echo "error: deny updating a hidden ref" >&2
+	exit 1
+esac
 zero=0000000000000000000000000000000000000000
 rule=$(sed -n "s|^$ref ||p" protected-branches 2>/dev/null)
 [ -n "$rule" ] || exit 0
@@ -103,10 +107,14 @@ func (r *Repository) protected(branch string) bool {
 }
 
 // checkProtectedPush refuses what a protected branch does not take directly.
-func (r *Repository) checkProtectedPush(ref, sha string, forward bool) error {
+func (r *Repository) checkProtectedPush(ref, sha string) error {
 	branch, isBranch := strings.CutPrefix(ref, heads)
 	if !isBranch || !r.protected(branch) {
 		return nil
+	}
+	forward, err := r.isAncestor(r.refs[ref], sha)
+	if err != nil {
+		return err
 	}
 	if !forward {
 		return refuse(http.StatusUnprocessableEntity, "Cannot force-push to this branch")

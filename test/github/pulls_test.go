@@ -14,7 +14,7 @@ func TestPullRequestIsRefusedAsOnGitHub(t *testing.T) {
 	ctx := t.Context()
 	w.branch("develop")
 	noError(t, w.repo.CreateBranch("same", w.first))
-	body := api.CreatePullRequest{Title: api.Ptr("Promote"), Head: "acme:develop", Base: "main"}
+	body := api.CreatePullRequest{Title: new("Promote"), Head: "acme:develop", Base: "main"}
 	_, _, err := w.client.PullRequests.Create(ctx, owner, name, body)
 	noError(t, err)
 	_, _, err = w.client.PullRequests.Create(ctx, owner, name, body)
@@ -39,13 +39,13 @@ func TestPullRequestIsEditedLabelledReviewedAndClosed(t *testing.T) {
 	w := newWorld(t, Options{})
 	ctx := t.Context()
 	head := w.branch("develop")
-	number := w.open("develop", "main")
+	number := w.open("develop")
 	w.AddUser("carol")
 
-	pr, _, err := w.client.PullRequests.Edit(ctx, owner, name, number, &api.PullRequest{Body: api.Ptr("new body"), Title: api.Ptr("New title")})
+	pr, _, err := w.client.PullRequests.Edit(ctx, owner, name, number, &api.PullRequest{Body: new("new body"), Title: new("New title")})
 	noError(t, err)
 	equal(t, "body", pr.GetBody(), "new body")
-	_, _, err = w.client.PullRequests.Edit(ctx, owner, name, number, &api.PullRequest{Body: api.Ptr("new body")})
+	_, _, err = w.client.PullRequests.Edit(ctx, owner, name, number, &api.PullRequest{Body: new("new body")})
 	noError(t, err)
 	equal(t, "an edit that changes nothing is none", w.Effects().By(SourceAPI).Count(PullEdited), 1)
 	labels, _, err := w.client.Issues.AddLabelsToIssue(ctx, owner, name, number, []string{"promotion"})
@@ -60,7 +60,7 @@ func TestPullRequestIsEditedLabelledReviewedAndClosed(t *testing.T) {
 	refused(t, err, 422, "Reviews may only be requested from collaborators")
 	_, _, err = w.client.PullRequests.RequestReviewers(ctx, owner, name, number, api.ReviewersRequest{Reviewers: []string{"bob"}})
 	refused(t, err, 422, "Review cannot be requested from pull request author.")
-	_, _, err = w.client.PullRequests.CreateReview(ctx, owner, name, number, &api.PullRequestReviewRequest{Event: api.Ptr("APPROVE")})
+	_, _, err = w.client.PullRequests.CreateReview(ctx, owner, name, number, &api.PullRequestReviewRequest{Event: new("APPROVE")})
 	noError(t, err)
 	reviews, _, err := w.client.PullRequests.ListReviews(ctx, owner, name, number, nil)
 	noError(t, err)
@@ -80,7 +80,7 @@ func TestPullRequestIsEditedLabelledReviewedAndClosed(t *testing.T) {
 	noError(t, err)
 	equal(t, "pulls with commit", len(containing), 1)
 
-	pr, _, err = w.client.PullRequests.Edit(ctx, owner, name, number, &api.PullRequest{State: api.Ptr("closed")})
+	pr, _, err = w.client.PullRequests.Edit(ctx, owner, name, number, &api.PullRequest{State: new("closed")})
 	noError(t, err)
 	equal(t, "closed, unmerged", pr.GetState() == "closed" && !pr.GetMerged(), true)
 	noError(t, w.repo.ReopenPullRequest(number, "bob"))
@@ -96,7 +96,7 @@ func TestMergeMethods(t *testing.T) {
 		w.branch(branch)
 		head := Must(w.repo.Commit(branch, "More", "bob", map[string]string{branch + "-2.txt": "x\n"}))
 		base := Must(w.repo.Commit("main", "Meanwhile "+method, "bob", map[string]string{"meanwhile-" + method: "x\n"}))
-		number := w.open(branch, "main")
+		number := w.open(branch)
 		result, _, err := w.client.PullRequests.Merge(t.Context(), owner, name, number, "", &api.PullRequestOptions{SHA: head, MergeMethod: method})
 		noError(t, err)
 		info := Must(w.repo.CommitInfo(result.GetSHA()))
@@ -130,7 +130,7 @@ func TestMethodsThatARepositoryForbids(t *testing.T) {
 	w.repo = Must(w.CreateRepository("acme/strict", RepositoryOptions{MergeMethods: []string{Squash}, DeleteBranchOnMerge: true}))
 	Must(w.repo.Commit("main", "Start", "alice", map[string]string{"a": "a\n"}))
 	w.branch("develop")
-	number := w.open("develop", "main")
+	number := w.open("develop")
 	_, _, err := w.client.PullRequests.Merge(t.Context(), owner, "strict", number, "", nil)
 	refused(t, err, 405, "Merge commits are not allowed on this repository.")
 	Must(w.repo.MergePullRequest(number, Squash, "carol"))
@@ -143,7 +143,7 @@ func TestConflictingPullRequestIsNotMergeable(t *testing.T) {
 	w := newWorld(t, Options{})
 	Must(w.repo.Commit("develop", "Theirs", "bob", map[string]string{"README.md": "theirs\n"}))
 	Must(w.repo.Commit("main", "Ours", "bob", map[string]string{"README.md": "ours\n"}))
-	number := w.open("develop", "main")
+	number := w.open("develop")
 	var pr *api.PullRequest
 	for range 2 {
 		var err error
@@ -161,7 +161,7 @@ func TestConflictingPullRequestIsNotMergeable(t *testing.T) {
 func TestMergeableIsUnknownAgainAfterAMove(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.branch("develop")
-	number := w.open("develop", "main")
+	number := w.open("develop")
 	known := func() bool {
 		pr, _, err := w.client.PullRequests.Get(t.Context(), owner, name, number)
 		noError(t, err)
@@ -181,7 +181,7 @@ func TestMergeableIsUnknownAgainAfterAMove(t *testing.T) {
 func TestPushedMergeMarksThePullRequestMerged(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.branch("develop")
-	number := w.open("develop", "main")
+	number := w.open("develop")
 	dir := w.clone()
 	w.mustGit(dir, "merge", "--quiet", "--no-ff", "-m", "By hand", "origin/develop")
 	noError(t, os.WriteFile(filepath.Join(dir, "after.txt"), []byte("x\n"), 0o600))
@@ -203,7 +203,7 @@ func TestPushedMergeMarksThePullRequestMerged(t *testing.T) {
 func TestFastForwardedBaseMarksThePullRequestMerged(t *testing.T) {
 	w := newWorld(t, Options{})
 	head := w.branch("develop")
-	number := w.open("develop", "main")
+	number := w.open("develop")
 	_, _, err := w.client.Git.UpdateRef(t.Context(), owner, name, "heads/main", api.UpdateRef{SHA: head})
 	noError(t, err)
 	view, _ := w.repo.PullRequest(number)
@@ -215,7 +215,7 @@ func TestHeadBranchEndsThePullRequest(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.branch("gone")
 	w.branch("reset")
-	gone, reset := w.open("gone", "main"), w.open("reset", "main")
+	gone, reset := w.open("gone"), w.open("reset")
 	noError(t, w.repo.DeleteBranch("gone"))
 	noError(t, w.repo.ForcePush("reset", w.first))
 	for _, number := range []int{gone, reset} {
@@ -233,7 +233,7 @@ func TestProtectionIsEnforced(t *testing.T) {
 	w := newWorld(t, Options{})
 	ctx := t.Context()
 	head := w.branch("develop")
-	number := w.open("develop", "main")
+	number := w.open("develop")
 	_, _, err := w.client.Repositories.GetBranchProtection(ctx, owner, name, "main")
 	if err == nil || !strings.Contains(err.Error(), "not protected") {
 		t.Errorf("got %v", err)
@@ -280,7 +280,7 @@ func TestProtectionIsEnforced(t *testing.T) {
 func TestRulesetsAreListedAndEnforced(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.branch("develop")
-	number := w.open("develop", "main")
+	number := w.open("develop")
 	noError(t, w.repo.SetRules("main", Protection{RequiredChecks: []string{"mainstem/main"}, RequiredApprovals: 1, Strict: true}))
 	rules, _, err := w.client.Repositories.ListRulesForBranch(t.Context(), owner, name, "main", nil)
 	noError(t, err)

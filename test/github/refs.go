@@ -225,7 +225,7 @@ func updateRef(c *call) (reply, error) {
 	if !forward && !asked.Force {
 		return reply{}, refuse(http.StatusUnprocessableEntity, "Update is not a fast forward")
 	}
-	if err := c.repo.checkProtectedPush(ref, asked.SHA, forward); err != nil {
+	if err := c.repo.checkProtectedPush(ref, asked.SHA); err != nil {
 		return reply{}, err
 	}
 	if err := c.repo.setRef(ref, asked.SHA, c.who.actor()); err != nil {

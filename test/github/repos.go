@@ -47,6 +47,7 @@ type Repository struct {
 	commits     map[string]*commit
 	comparisons map[[2]string]*comparison
 	changes     map[[2]string][]fileChange
+	ancestors   map[[2]string]bool
 
 	numbers     int
 	pulls       []*pull
@@ -68,7 +69,7 @@ func (s *Server) CreateRepository(fullName string, options RepositoryOptions) (*
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.repos[strings.ToLower(fullName)] != nil {
+	if taken := s.repos[strings.ToLower(fullName)]; taken != nil && strings.EqualFold(taken.fullName(), fullName) {
 		return nil, invalid(FieldError{Resource: "Repository", Code: "custom", Field: "name", Message: "name already exists on this account"})
 	}
 	if options.DefaultBranch == "" {
@@ -85,7 +86,7 @@ func (s *Server) CreateRepository(fullName string, options RepositoryOptions) (*
 		server: s, id: s.nextID(), owner: s.account(owner, options.OwnerType), name: name, private: options.Private,
 		defaultBranch: options.DefaultBranch, options: options, created: s.now(), pushed: s.now(), updated: s.now(),
 		refs: map[string]string{}, commits: map[string]*commit{}, comparisons: map[[2]string]*comparison{},
-		changes: map[[2]string][]fileChange{}, labels: map[string]*label{}, statuses: map[string][]*commitStatus{},
+		changes: map[[2]string][]fileChange{}, ancestors: map[[2]string]bool{}, labels: map[string]*label{}, statuses: map[string][]*commitStatus{},
 		protections: map[string]Protection{}, rules: map[string]Protection{},
 	}
 	repo.dir = filepath.Join(s.options.Dir, strconv.FormatInt(repo.id, 10)+".git")
@@ -135,7 +136,7 @@ func (r *Repository) initialize() error {
 	if err := os.MkdirAll(filepath.Dir(hook), 0o750); err != nil {
 		return err
 	}
-	return os.WriteFile(hook, []byte(updateHook), 0o700) //nolint:gosec // a hook has to be executable
+	return os.WriteFile(hook, []byte(updateHook), 0o700)
 }
 
 func (r *Repository) fullName() string { return r.owner.login + "/" + r.name }

@@ -48,7 +48,7 @@ func TestBranchesWithSlashesAndPages(t *testing.T) {
 	branch, _, err := w.client.Repositories.GetBranch(t.Context(), owner, name, "feature/3/deep", 0)
 	noError(t, err)
 	equal(t, "head", branch.GetCommit().GetSHA(), w.first)
-	equal(t, "a part of a name", w.raw(http.MethodGet, "/repos/acme/podinfo/branches/feature%2F3", nil).StatusCode, http.StatusNotFound)
+	equal(t, "a part of a name", w.get("/repos/acme/podinfo/branches/feature%2F3", nil).status, http.StatusNotFound)
 
 	var names []string
 	options := &api.BranchListOptions{ListOptions: api.ListOptions{PerPage: 3}}
@@ -139,7 +139,7 @@ func TestRefsAreMadeMovedAndDeleted(t *testing.T) {
 	noError(t, err)
 	_, _, err = w.client.Git.UpdateRef(ctx, owner, name, ref, api.UpdateRef{SHA: w.first})
 	refused(t, err, 422, "Update is not a fast forward")
-	_, _, err = w.client.Git.UpdateRef(ctx, owner, name, ref, api.UpdateRef{SHA: w.first, Force: api.Ptr(true)})
+	_, _, err = w.client.Git.UpdateRef(ctx, owner, name, ref, api.UpdateRef{SHA: w.first, Force: new(true)})
 	noError(t, err)
 	got, _, err := w.client.Git.GetRef(ctx, owner, name, ref)
 	noError(t, err)
@@ -192,7 +192,7 @@ func TestEmptyRepositoryAnswers409(t *testing.T) {
 	Must(w.CreateRepository("acme/empty", RepositoryOptions{}))
 	_, _, err := w.client.Repositories.GetCommit(t.Context(), owner, "empty", "main", nil)
 	refused(t, err, 409, "Git Repository is empty.")
-	equal(t, "branch", w.raw(http.MethodGet, "/repos/acme/empty/branches/main", nil).StatusCode, http.StatusNotFound)
+	equal(t, "branch", w.get("/repos/acme/empty/branches/main", nil).status, http.StatusNotFound)
 }
 
 func TestReleasesAreSortedDraftedAndTagged(t *testing.T) {
@@ -213,7 +213,7 @@ func TestReleasesAreSortedDraftedAndTagged(t *testing.T) {
 	noError(t, err)
 	equal(t, "tag made at target", ref.GetObject().GetSHA(), w.first)
 
-	draft, _, err := w.client.Repositories.CreateRelease(ctx, owner, name, api.CreateReleaseRequest{TagName: "v4.0.0", TargetCommitish: api.Ptr("main"), Draft: api.Ptr(true)})
+	draft, _, err := w.client.Repositories.CreateRelease(ctx, owner, name, api.CreateReleaseRequest{TagName: "v4.0.0", TargetCommitish: new("main"), Draft: new(true)})
 	noError(t, err)
 	_, _, err = w.client.Git.GetRef(ctx, owner, name, "tags/v4.0.0")
 	refused(t, err, 404, "")
@@ -230,7 +230,7 @@ func TestReleasesAreSortedDraftedAndTagged(t *testing.T) {
 	noError(t, err)
 	equal(t, "with drafts", len(all), 4)
 
-	published, _, err := w.client.Repositories.UpdateRelease(ctx, owner, name, draft.GetID(), api.UpdateReleaseRequest{Draft: api.Ptr(false)})
+	published, _, err := w.client.Repositories.UpdateRelease(ctx, owner, name, draft.GetID(), api.UpdateReleaseRequest{Draft: new(false)})
 	noError(t, err)
 	equal(t, "draft", published.GetDraft(), false)
 	byTag, _, err := w.client.Repositories.GetReleaseByTag(ctx, owner, name, "v4.0.0")
@@ -238,7 +238,7 @@ func TestReleasesAreSortedDraftedAndTagged(t *testing.T) {
 	equal(t, "by tag", byTag.GetID(), draft.GetID())
 	_, _, err = w.client.Repositories.CreateRelease(ctx, owner, name, api.CreateReleaseRequest{TagName: "v4.0.0"})
 	refused(t, err, 422, "already_exists")
-	_, _, err = w.client.Repositories.CreateRelease(ctx, owner, name, api.CreateReleaseRequest{TagName: "v5.0.0", TargetCommitish: api.Ptr("nothing")})
+	_, _, err = w.client.Repositories.CreateRelease(ctx, owner, name, api.CreateReleaseRequest{TagName: "v5.0.0", TargetCommitish: new("nothing")})
 	refused(t, err, 422, "target_commitish")
 	_, err = w.client.Repositories.DeleteRelease(ctx, owner, name, draft.GetID())
 	noError(t, err)

@@ -133,7 +133,7 @@ func (s *Server) serveREST(w http.ResponseWriter, r *http.Request) {
 	s.countCall(found, out)
 	s.mu.Unlock()
 	if found != nil && s.options.Validate {
-		s.validator.check(exchange{route: found, request: r, vars: vars, body: body, out: out})
+		s.validator.check(r.Context(), exchange{route: found, request: r, vars: vars, body: body, out: out})
 	}
 	s.write(w, r, out)
 }

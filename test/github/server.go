@@ -28,7 +28,7 @@ type Options struct {
 	// Addr is the address to listen on. Empty: a free port of 127.0.0.1.
 	Addr string
 	// Clock dates what people and machines do: commits, pull requests, statuses,
-	// releases. Nil: time.Now. Results are rounded to seconds, as GitHub's are.
+	// releases. It is called from several goroutines. Nil: time.Now. Results are rounded to seconds, as GitHub's are.
 	Clock func() time.Time
 	// WallClock judges what clients compare with a clock of their own: App JWTs,
 	// expiry of tokens, rate-limit windows. Nil: time.Now.
@@ -84,8 +84,7 @@ func Start(options Options) (*Server, error) {
 	}
 	s.listener, err = (&net.ListenConfig{}).Listen(s.ctx, "tcp", address)
 	if err != nil {
-		s.removeTempDir()
-		return nil, fmt.Errorf("listening on %s: %w", address, err)
+		return nil, errors.Join(fmt.Errorf("listening on %s: %w", address, err), s.removeTempDir())
 	}
 	s.http = &http.Server{
 		Handler:           s,

@@ -3,6 +3,7 @@ package github
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -91,15 +92,15 @@ type exchange struct {
 	out     rendered
 }
 
-func (v *validator) check(e exchange) {
-	if err := e.validate(); err != nil {
+func (v *validator) check(ctx context.Context, e exchange) {
+	if err := e.validate(ctx); err != nil {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		v.mismatches = append(v.mismatches, fmt.Sprintf("%s → %d: %v", e.route, e.out.status, err))
 	}
 }
 
-func (e exchange) validate() error {
+func (e exchange) validate(ctx context.Context) error {
 	doc, err := document()
 	if err != nil {
 		return err
@@ -112,7 +113,7 @@ func (e exchange) validate() error {
 	if string(bytes.TrimSpace(e.body)) == "null" {
 		e.body = nil // how go-github says that it has nothing to say
 	}
-	request := e.request.Clone(e.request.Context())
+	request := e.request.Clone(ctx)
 	request.Body, request.ContentLength = io.NopCloser(bytes.NewReader(e.body)), int64(len(e.body))
 	if len(e.body) > 0 && request.Header.Get("Content-Type") == "" {
 		request.Header.Set("Content-Type", "application/json")
@@ -124,11 +125,11 @@ func (e exchange) validate() error {
 	}
 	// What GitHub's description forbids may be refused; it must not be accepted.
 	if e.out.status < http.StatusBadRequest && !lenient[e.route.String()] {
-		if err := openapi3filter.ValidateRequest(request.Context(), input); err != nil {
+		if err := openapi3filter.ValidateRequest(ctx, input); err != nil {
 			return fmt.Errorf("request: %w", err)
 		}
 	}
-	return e.validateResponse(input, doc)
+	return e.validateResponse(ctx, input, doc)
 }
 
 // validateInstallations stands in for a description that asks the account of a listed
@@ -146,7 +147,7 @@ func (e exchange) validateInstallations(doc *openapi3.T) error {
 	return nil
 }
 
-func (e exchange) validateResponse(input *openapi3filter.RequestValidationInput, doc *openapi3.T) error {
+func (e exchange) validateResponse(ctx context.Context, input *openapi3filter.RequestValidationInput, doc *openapi3.T) error {
 	if e.out.status == http.StatusNotModified || e.out.status == http.StatusMovedPermanently || e.out.status == http.StatusTemporaryRedirect {
 		return nil
 	}
@@ -160,7 +161,7 @@ func (e exchange) validateResponse(input *openapi3filter.RequestValidationInput,
 	if documented.Value != nil && len(documented.Value.Content) == 0 {
 		return nil
 	}
-	err := openapi3filter.ValidateResponse(input.Request.Context(), &openapi3filter.ResponseValidationInput{
+	err := openapi3filter.ValidateResponse(ctx, &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: input, Status: e.out.status, Header: e.out.header,
 		Body:    io.NopCloser(bytes.NewReader(e.out.body)),
 		Options: options(),

@@ -3,7 +3,6 @@ package github
 import (
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 
@@ -16,16 +15,16 @@ func TestValidatorNoticesWhatGitHubWouldNotSay(t *testing.T) {
 	equal(t, "route", r.template, template)
 	equal(t, "branch", vars["branch"], "a/b")
 	header := http.Header{"Content-Type": {"application/json"}}
-	request := httptest.NewRequest(http.MethodGet, "/repos/acme/podinfo/branches/a%2Fb", nil)
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/repos/acme/podinfo/branches/a%2Fb", http.NoBody)
 	status, statusVars := findRoute(http.MethodPost, "/repos/acme/podinfo/statuses/abc")
 	for what, wrong := range map[string]exchange{
 		"missing fields":     {route: r, vars: vars, request: request, out: rendered{status: 200, header: header, body: []byte(`{"name":"a/b"}`)}},
 		"status":             {route: r, vars: vars, request: request, out: rendered{status: 202, header: header, body: []byte(`{}`)}},
 		"error without JSON": {route: r, vars: vars, request: request, out: rendered{status: 418, header: header, body: []byte(`<html>`)}},
 		"accepted request": {route: status, vars: statusVars, body: []byte(`{"state":"fine"}`),
-			request: httptest.NewRequest(http.MethodPost, "/repos/acme/podinfo/statuses/abc", strings.NewReader("")), out: rendered{status: 201, header: header}},
+			request: httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/repos/acme/podinfo/statuses/abc", http.NoBody), out: rendered{status: 201, header: header}},
 	} {
-		if err := wrong.validate(); err == nil {
+		if err := wrong.validate(t.Context()); err == nil {
 			t.Errorf("%s went unnoticed", what)
 		}
 	}
@@ -34,7 +33,7 @@ func TestValidatorNoticesWhatGitHubWouldNotSay(t *testing.T) {
 func TestUnknownPathsAreNotFound(t *testing.T) {
 	w := newWorld(t, Options{})
 	for _, path := range []string{"/", "/repos/acme/podinfo/nothing", "/repositories/1/branches/main", "/repos/acme/podinfo/pulls/x"} {
-		equal(t, path, w.raw(http.MethodGet, path, nil).StatusCode, http.StatusNotFound)
+		equal(t, path, w.get(path, nil).status, http.StatusNotFound)
 	}
 }
 
@@ -52,7 +51,7 @@ func TestConcurrentUse(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			pr, _, err := w.client.PullRequests.Create(t.Context(), owner, name, api.CreatePullRequest{Title: api.Ptr(branch), Head: branch, Base: "main"})
+			pr, _, err := w.client.PullRequests.Create(t.Context(), owner, name, api.CreatePullRequest{Title: new(branch), Head: branch, Base: "main"})
 			if err != nil {
 				t.Error(err)
 				return

@@ -106,12 +106,24 @@ type event struct {
 	payload object
 }
 
+// wants says whether an event of a repository goes to this webhook.
+func (h *hook) wants(repo *Repository, name string) bool {
+	listed := slices.Contains(h.events, "*") || slices.Contains(h.events, name)
+	return listed && (h.repo == repo || h.app != nil && h.app.installedOn(repo))
+}
+
+// heard says whether any webhook wants one of the events: payloads that nobody gets
+// need not be built.
+func (r *Repository) heard(names ...string) bool {
+	return slices.ContainsFunc(r.server.hooks, func(h *hook) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return h.wants(r, name) })
+	})
+}
+
 // emit tells every webhook that wants the event.
 func (s *Server) emit(e event) {
 	for _, h := range s.hooks {
-		wanted := slices.Contains(h.events, "*") || slices.Contains(h.events, e.name)
-		mine := h.repo == e.repo || h.app != nil && h.app.installedOn(e.repo)
-		if wanted && mine {
+		if h.wants(e.repo, e.name) {
 			s.send(h, e)
 		}
 	}
@@ -144,7 +156,7 @@ func (s *Server) send(h *hook, e event) {
 	out := &outgoing{body: body, delivery: Delivery{
 		ID: id, GUID: guid, Event: e.name, Action: action, Repository: e.repo.fullName(), URL: h.url, Payload: body, hook: h,
 	}}
-	switch s.takeWebhookFault(e.name) {
+	switch s.takeWebhookFault(e.name) { //nolint:exhaustive // the others are faults of requests
 	case DropWebhook:
 		out.delivery.Dropped, out.delivery.At = true, s.now()
 		s.log.add(out.delivery)
