@@ -69,3 +69,29 @@ func TestMergedPullRequestOverREST(t *testing.T) {
 	refused(t, err, 405, "Pull Request is not mergeable")
 	equal(t, "merges", w.Effects().By(SourceAPI).Count(PullMerged), 1)
 }
+
+func TestAnyCommitCanBeFetchedBySHA(t *testing.T) {
+	w := newWorld(t, Options{})
+	noError(t, w.repo.CreateBranch("side", w.first))
+	lost := w.branch("side")
+	noError(t, w.repo.ForcePush("side", w.first))
+	dir := t.TempDir()
+	w.mustGit(dir, "init", "--quiet")
+	w.mustGit(dir, "fetch", "--quiet", "--depth", "1", w.repo.CloneURL(), lost)
+	equal(t, "fetched", w.mustGit(dir, "rev-parse", "FETCH_HEAD"), lost)
+	refs := w.mustGit(dir, "ls-remote", w.repo.CloneURL())
+	if strings.Contains(refs, workRefs) {
+		t.Errorf("clients see the emulator's own refs: %s", refs)
+	}
+}
+
+func TestPushToPullRequestRefsIsDenied(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.branch("develop")
+	w.open("develop")
+	dir := w.clone()
+	out, err := w.git(dir, "push", "--force", "origin", "HEAD:refs/pull/1/head")
+	if err == nil || !strings.Contains(out, "hidden ref") {
+		t.Errorf("got %v: %s", err, out)
+	}
+}
