@@ -143,8 +143,9 @@ func TestCompare(t *testing.T) {
 	if got := w.Calls()["GET /repos/{owner}/{repo}/compare/{basehead}"].Total; got != 1 {
 		t.Errorf("asked %d times: commits do not change", got)
 	}
-	if got, err := w.client.Compare(testContext(t), main, main); err != nil || !got.Identical {
-		t.Errorf("with itself: %+v, %v", got, err)
+	w.ResetCounts()
+	if got, err := w.client.Compare(testContext(t), main, main); err != nil || !got.Identical || got.MergeBase != main || len(w.Calls()) != 0 {
+		t.Errorf("with itself: %+v, %v, %+v", got, err, w.Calls())
 	}
 	if _, err := w.client.Compare(testContext(t), main, shaA); !IsNotFound(err) {
 		t.Errorf("with an unknown one: %v", err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	emulator "github.com/mainstem-dev/mainstem/test/github"
 )
@@ -141,6 +142,47 @@ func TestMergeOnce(t *testing.T) {
 	merge, err := w.client.Commit(testContext(t), result.SHA)
 	if err != nil || merge.Message != "Promote it" || len(merge.Parents) != 2 || merge.Parents[0] != base || merge.Parents[1] != sha {
 		t.Errorf("merge commit %+v, %v", merge, err)
+	}
+}
+
+func TestOurOwnWritesAreSeenAtOnce(t *testing.T) {
+	w := newWorld(t)
+	observer := NewObserver(w.clients)
+	heads := func() map[string]BranchHead {
+		t.Helper()
+		seen, err := observer.Observe(testContext(t), w.repo, w.credential, Request{Branches: []string{"main", headBranch}, MaxAge: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seen.Branches
+	}
+	if heads()[headBranch].Found {
+		t.Fatal("the head branch is there already")
+	}
+	before := w.repository.Head("main")
+	if err := w.client.EnsureBranch(testContext(t), headBranch, before); err != nil {
+		t.Fatal(err)
+	}
+	if got := heads()[headBranch]; got.Commit.SHA != before {
+		t.Errorf("after it was created: %+v", got)
+	}
+	if err := w.client.EnsureBranch(testContext(t), headBranch, w.repository.Head("develop"), before); err != nil {
+		t.Fatal(err)
+	}
+	if got := heads()[headBranch]; got.Commit.SHA != w.repository.Head("develop") {
+		t.Errorf("after it was moved: %+v", got)
+	}
+	pull, sha := w.promote(t)
+	heads()
+	result, err := w.client.MergePullRequest(testContext(t), MergeRequest{Number: pull.Number, HeadSHA: sha})
+	if err != nil || result.Outcome != Merged {
+		t.Fatalf("merge: %+v, %v", result, err)
+	}
+	if got := heads()["main"]; got.Commit.SHA != result.SHA {
+		t.Errorf("after the merge: %+v, want %s", got, result.SHA)
+	}
+	if err := w.client.DeleteBranch(testContext(t), headBranch); err != nil || heads()[headBranch].Found {
+		t.Errorf("after it was deleted: %+v, %v", heads()[headBranch], err)
 	}
 }
 

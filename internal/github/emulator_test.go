@@ -19,17 +19,21 @@ type world struct {
 	credential Credential
 	clients    *Clients
 	client     *Client
-	clock      *stepClock
 }
 
 // newWorld has the branch develop, the default one, with one commit, and main, a commit behind.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	server, err := emulator.Start(emulator.Options{})
+	server, err := emulator.Start(emulator.Options{Validate: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = server.Close() })
+	t.Cleanup(func() {
+		for _, mismatch := range server.Mismatches() {
+			t.Errorf("GitHub's description does not know this: %s", mismatch)
+		}
+		_ = server.Close()
+	})
 	server.AddToken(emulator.Token{Value: testToken, Login: "mainstem-bot"})
 	w := &world{Server: server, credential: mustCredential(t, tokenData(testToken))}
 	w.repository = emulator.Must(server.CreateRepository("acme/podinfo", emulator.RepositoryOptions{DefaultBranch: "develop"}))

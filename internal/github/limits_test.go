@@ -91,6 +91,16 @@ func TestGuessedWaitsDoubleUntilSuccess(t *testing.T) {
 	}
 }
 
+func TestALimitIsNeverShortened(t *testing.T) {
+	clock := newStepClock()
+	l := &limiter{now: clock.now}
+	_ = l.observe(http.StatusForbidden, headers("Retry-After", "600"), nil)
+	err := l.observe(http.StatusTooManyRequests, headers("Retry-After", "5"), nil)
+	if at, ok := RetryAt(err); !ok || !at.Equal(clock.now().Add(10*time.Minute)) {
+		t.Errorf("next try at %v, %t: a call that was under way took the longer limit away", at, ok)
+	}
+}
+
 func TestASpentBudgetStopsTheNextCall(t *testing.T) {
 	clock := newStepClock()
 	l := &limiter{now: clock.now}

@@ -106,7 +106,7 @@ func (c *Client) findMerge(ctx context.Context, sha, branch string) (int, error)
 }
 
 func isMergeOf(pull PullRequest, sha string) bool {
-	return pull.State == PullRequestMerged && pull.MergeCommit == sha
+	return pull.MergeCommit == sha
 }
 
 func pullFrom(found *gogithub.PullRequest) PullRequest {

@@ -270,6 +270,54 @@ func TestTokensDoNotLeaveTheHost(t *testing.T) {
 	}
 }
 
+func TestATokenIsSentToItsHostOnly(t *testing.T) {
+	server := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a stranger was asked") })
+	client := serve(t, body(repositoryJSON)).client(t, Options{})
+	request, err := http.NewRequestWithContext(testContext(t), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.shared.sdk.Client().Do(request)
+	if err == nil {
+		_ = resp.Body.Close()
+		t.Error("a request to another host was sent")
+	}
+}
+
+func TestRedirectsEnd(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", r.URL.Path)
+		w.WriteHeader(http.StatusMovedPermanently)
+	})
+	if _, err := server.client(t, Options{}).Info(testContext(t)); !IsUnreachable(err) || server.count("") != maxRedirects {
+		t.Errorf("got %v after %d requests", err, server.count(""))
+	}
+}
+
+func TestKeptAnswersAreBounded(t *testing.T) {
+	cache := newETagCache()
+	header := headers("Etag", `"x"`)
+	text := func(length int) []byte { return []byte(`"` + strings.Repeat("x", length-2) + `"`) }
+	cache.put("long", header, text(maxETagBody+1))
+	if _, ok := cache.get("long"); ok {
+		t.Error("an answer that is too long was kept")
+	}
+	for i := range 2 * maxETagBytes / maxETagBody {
+		cache.put(fmt.Sprint(i%100), header, text(maxETagBody))
+	}
+	held := 0
+	for _, entry := range cache.lru.Values() {
+		held += len(entry.body)
+	}
+	if held != maxETagBytes || cache.bytes != held {
+		t.Errorf("%d bytes are held and %d counted, want %d", held, cache.bytes, maxETagBytes)
+	}
+	cache.put("99", http.Header{}, text(10))
+	if _, ok := cache.get("99"); ok {
+		t.Error("the answer before one without an ETag was kept")
+	}
+}
+
 func TestARedirectDoesNotTurnAWriteIntoARead(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
