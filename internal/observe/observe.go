@@ -9,6 +9,7 @@ package observe
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -137,7 +138,7 @@ func (o *Observer) templates(observation *Observation) {
 		if environment == nil {
 			continue
 		}
-		templates := policy.Templates{Needs: render.MissingVariables(state.Application, entry, environment, &v1alpha1.Release{})}
+		templates := policy.Templates{Needs: render.MissingVariables(state.Application, entry, environment, bareRelease())}
 		if err := render.CheckTemplates(state.Application, entry, environment); err != nil {
 			templates.Problem = &policy.Problem{Reason: v1alpha1.UnknownVariableReason, Message: err.Error()}
 		}
@@ -167,4 +168,10 @@ func (o *Observer) read(ctx context.Context, key types.NamespacedName, into clie
 		return fmt.Errorf("reading %T %s: %w", into, key, err)
 	}
 	return nil
+}
+
+// bareRelease is a Release with what every Release has, a commit, and nothing else: what templates need besides depends on the
+// candidate.
+func bareRelease() *v1alpha1.Release {
+	return &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Commit: strings.Repeat("0", 40)}}
 }

@@ -90,7 +90,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 		Events:  recorder,
 		Now:     time.Now,
 	}
-	woken, err := addReceiver(mgr, o, clients)
+	woken, err := addReceiver(ctx, mgr, o, clients)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,9 @@
 package operator
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -17,7 +19,7 @@ import (
 )
 
 // addReceiver takes webhook deliveries on every replica. It returns where the Applications come from that they wake.
-func addReceiver(mgr ctrl.Manager, o Options, clients *github.Clients) (<-chan event.GenericEvent, error) {
+func addReceiver(ctx context.Context, mgr ctrl.Manager, o Options, clients *github.Clients) (<-chan event.GenericEvent, error) {
 	if o.WebhookAddress == "0" {
 		return nil, nil
 	}
@@ -32,7 +34,12 @@ func addReceiver(mgr ctrl.Manager, o Options, clients *github.Clients) (<-chan e
 	memory := receiver.NewMemory(clients)
 	waker := &receiver.ByElection{Elected: mgr.Elected(), Leading: memory, Following: &receiver.Durable{Client: mgr.GetClient()}}
 	handler := receiver.NewHandler(mgr.GetCache(), secrets, waker, counters)
-	for _, runnable := range []manager.Runnable{memory, &receiver.Server{Address: o.WebhookAddress, Handler: handler}} {
+	// It listens from now on: a delivery that comes while the caches fill waits for them. GitHub would not send it again.
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.WebhookAddress)
+	if err != nil {
+		return nil, fmt.Errorf("listening for webhooks on %s: %w", o.WebhookAddress, err)
+	}
+	for _, runnable := range []manager.Runnable{memory, &receiver.Server{Listener: listener, Handler: handler}} {
 		if err := mgr.Add(runnable); err != nil {
 			return nil, fmt.Errorf("setting the webhook receiver up: %w", err)
 		}
