@@ -61,7 +61,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, r.finalize(ctx, app)
 	}
 	if controllerutil.AddFinalizer(app, v1alpha1.Finalizer) {
-		return ctrl.Result{}, r.patchFinalizers(ctx, app)
+		if err := r.patchFinalizers(ctx, app); err != nil {
+			return ctrl.Result{}, err
+		}
 	}
 	requested := r.lookAnewIfAsked(app)
 	observation, err := r.Observer.Observe(ctx, app)
@@ -89,7 +91,7 @@ func (r *Reconciler) lookAnewIfAsked(app *v1alpha1.Application) string {
 	return requested
 }
 
-// patchFinalizers writes an Application's finalizers. Its own watch event brings the next reconciliation.
+// patchFinalizers writes an Application's finalizers.
 func (r *Reconciler) patchFinalizers(ctx context.Context, app *v1alpha1.Application) error {
 	before := app.DeepCopy()
 	before.Finalizers = nil

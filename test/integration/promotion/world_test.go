@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package promotion
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/internal/render"
+	emulator "github.com/mainstem-dev/mainstem/test/github"
+)
+
+type clientScheme = runtime.Scheme
+
+var worlds atomic.Int64
+
+// world is what one spec has for itself: a namespace, a repository, and Environments whose names nobody else uses.
+type world struct {
+	namespace  string
+	repository *emulator.Repository
+	suffix     string
+	token      string
+}
+
+const webhookSecret = "it's a secret between us"
+
+func newWorld(ctx context.Context) *world {
+	GinkgoHelper()
+	n := worlds.Add(1)
+	w := &world{namespace: fmt.Sprintf("team%d", n), suffix: fmt.Sprintf("%d", n), token: fmt.Sprintf("ghp_token%d", n)}
+	github.AddToken(emulator.Token{Value: w.token, Login: "mainstem-bot"})
+	var err error
+	w.repository, err = github.CreateRepository(fmt.Sprintf("acme/app%d", n), emulator.RepositoryOptions{DefaultBranch: "main"})
+	Expect(err).NotTo(HaveOccurred())
+	w.repository.AddWebhook(webhookURL, webhookSecret)
+	create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})
+	create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "mainstem-deployer"}})
+	create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "github"},
+		StringData: map[string]string{"username": "mainstem-bot", "password": w.token, "webhookSecret": webhookSecret}})
+	return w
+}
+
+// env is the name of an Environment of this world.
+func (w *world) env(name string) v1alpha1.EnvironmentName {
+	return v1alpha1.EnvironmentName(name + w.suffix)
+}
+
+// environment declares an Environment; spec is YAML that is merged over what every one of them has.
+func (w *world) environment(ctx context.Context, name, spec string, after ...string) {
+	GinkgoHelper()
+	environment := &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Name: string(w.env(name))}}
+	Expect(yaml.Unmarshal([]byte(spec), &environment.Spec)).To(Succeed())
+	environment.Spec.Target.ServiceAccountName = "mainstem-deployer"
+	for _, up := range after {
+		environment.Spec.After = append(environment.Spec.After, w.env(up))
+	}
+	create(ctx, environment)
+	DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(admin.Delete(ctx, environment))).To(Succeed()) })
+}
+
+// application declares the Application of this world; environments is YAML in which NAME# stands for an Environment's name.
+func (w *world) application(ctx context.Context, environments string) *v1alpha1.Application {
+	GinkgoHelper()
+	app := w.draft(environments)
+	create(ctx, app)
+	return app
+}
+
+func (w *world) draft(environments string) *v1alpha1.Application {
+	GinkgoHelper()
+	app := &v1alpha1.Application{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "podinfo"}}
+	spec := fmt.Sprintf(`
+repository: {url: %q, secretRef: {name: github}, interval: 1h}
+deploy: {kustomize: {path: "./deploy/${environment}"}}
+environments:
+%s`, strings.TrimSuffix(w.repository.CloneURL(), ".git"), strings.ReplaceAll(environments, "#", w.suffix))
+	Expect(yaml.UnmarshalStrict([]byte(spec), &app.Spec)).To(Succeed())
+	return app
+}
+
+// commit commits to a branch.
+func (w *world) commit(branch, message string) string {
+	GinkgoHelper()
+	sha, err := w.repository.Commit(branch, message, "ada", map[string]string{"VERSION": message})
+	Expect(err).NotTo(HaveOccurred())
+	return sha
+}
+
+// firstCommit makes main and develop.
+func (w *world) firstCommit() string {
+	GinkgoHelper()
+	sha := w.commit("main", "first")
+	Expect(w.repository.CreateBranch("develop", sha)).To(Succeed())
+	return sha
+}
+
+// pass lets CI pass on a commit.
+func (w *world) pass(sha string, checks ...string) {
+	GinkgoHelper()
+	for _, name := range checks {
+		Expect(w.repository.SetCheckRun(sha, emulator.CheckRun{Name: name, Status: "completed", Conclusion: "success"})).To(Succeed())
+	}
+}
+
+// state is how the Application stands in an Environment now.
+func (w *world) state(ctx context.Context, env string) v1alpha1.EnvironmentState {
+	GinkgoHelper()
+	app := w.read(ctx)
+	for _, state := range app.Status.Environments {
+		if state.Name == w.env(env) {
+			return state
+		}
+	}
+	return v1alpha1.EnvironmentState{}
+}
+
+func (w *world) read(ctx context.Context) *v1alpha1.Application {
+	GinkgoHelper()
+	app := &v1alpha1.Application{}
+	Expect(client.IgnoreNotFound(admin.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: "podinfo"}, app))).To(Succeed())
+	return app
+}
+
+// runs waits until Flux reports a commit as applied and healthy in an Environment, and the status says so.
+func (w *world) runs(ctx context.Context, env, commit string) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		current := w.state(ctx, env).Current
+		g.Expect(current).NotTo(BeNil(), "%s", w.story(ctx))
+		g.Expect(current.Commit).To(Equal(commit), "%s", w.story(ctx))
+		g.Expect(current.Healthy).To(Equal(metav1.ConditionTrue), "%s", w.story(ctx))
+	}).WithContext(ctx).Should(Succeed())
+}
+
+// story tells what the status says, for a failing expectation.
+func (w *world) story(ctx context.Context) string {
+	text, _ := yaml.Marshal(w.read(ctx).Status)
+	return string(text)
+}
+
+// waits waits until the Application waits in an Environment for something.
+func (w *world) waits(ctx context.Context, env, words string) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		g.Expect(w.state(ctx, env).WaitingFor).To(ContainSubstring(words), "%s", w.story(ctx))
+	}).WithContext(ctx).Should(Succeed())
+}
+
+// kustomization is what was made for an Environment.
+func (w *world) kustomization(ctx context.Context, env string) (*kustomizev1.Kustomization, error) {
+	k := &kustomizev1.Kustomization{}
+	err := admin.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: render.KustomizationName("podinfo", w.env(env))}, k)
+	return k, err
+}
+
+// promotions are those into an Environment.
+func (w *world) promotions(ctx context.Context, env string) []v1alpha1.Promotion {
+	GinkgoHelper()
+	var all v1alpha1.PromotionList
+	Expect(admin.List(ctx, &all, client.InNamespace(w.namespace))).To(Succeed())
+	var into []v1alpha1.Promotion
+	for _, p := range all.Items {
+		if p.Spec.Environment == w.env(env) {
+			into = append(into, p)
+		}
+	}
+	return into
+}
+
+// release is the Release of a commit and tag.
+func (w *world) release(ctx context.Context, commit, tag string) string {
+	return render.ReleaseName("podinfo", commit, tag)
+}
+
+// as is a client of a person, who has verbs on all Environments and may write records.
+func (w *world) as(ctx context.Context, person string, verbs ...string) client.Client {
+	GinkgoHelper()
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: person + w.suffix}, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{v1alpha1.Group}, Resources: []string{"promotions", "approvals", "holds"}, Verbs: []string{"*"}},
+	}}
+	if len(verbs) > 0 {
+		role.Rules = append(role.Rules, rbacv1.PolicyRule{APIGroups: []string{v1alpha1.Group}, Resources: []string{"environments"}, Verbs: verbs})
+	}
+	create(ctx, role)
+	create(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: person + w.suffix},
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: person + w.suffix}}})
+	c, err := client.New(server.As(person+w.suffix), client.Options{Scheme: clientgoscheme.Scheme})
+	Expect(err).NotTo(HaveOccurred())
+	return c
+}
+
+func create(ctx context.Context, object client.Object) {
+	GinkgoHelper()
+	Expect(admin.Create(ctx, object)).To(Succeed())
+}
+
+// resolveTag finds a tag's commit for the Flux stub.
+func resolveTag(url, tag string) string {
+	name := strings.TrimSuffix(strings.TrimPrefix(url, github.URL()+"/"), ".git")
+	if repository := github.Repository(name); repository != nil {
+		if info, err := repository.CommitInfo("refs/tags/" + tag); err == nil {
+			return info.SHA
+		}
+	}
+	return ""
+}
