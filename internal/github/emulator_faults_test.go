@@ -14,7 +14,7 @@ func TestFaultsOfReads(t *testing.T) {
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			w := newWorld(t)
-			client := clientFor(t, NewClients(Options{Timeout: 5 * time.Second}), w.repo, w.credential)
+			client := clientFor(t, NewClients(Options{}), w.repo, w.credential)
 			fault := emulator.Fault{Kind: kind}
 			if kind == emulator.Slow {
 				fault.Delay = time.Minute

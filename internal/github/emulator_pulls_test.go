@@ -95,6 +95,34 @@ func TestUpdateOnlyWhatDiffers(t *testing.T) {
 	}
 }
 
+func TestWhatIsDoneToAPullRequestIsSeenAtOnce(t *testing.T) {
+	w := newWorld(t)
+	pull, _ := w.promote(t)
+	look := func() PullRequest {
+		t.Helper()
+		seen, err := w.client.PullRequest(testContext(t), pull.Number, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seen
+	}
+	look()
+	if _, err := w.client.EnsureLabels(testContext(t), pull, []string{"promotion"}); err != nil || len(look().Labels) != 1 {
+		t.Errorf("labels: %+v, %v", look(), err)
+	}
+	if _, err := w.client.UpdatePullRequest(testContext(t), pull.Number, "Promote", "more"); err != nil || look().Body != "more" {
+		t.Errorf("body: %+v, %v", look(), err)
+	}
+	w.ResetCounts()
+	look()
+	if len(w.Calls()) != 0 {
+		t.Errorf("asked without need: %+v", w.Calls())
+	}
+	if err := w.client.ClosePullRequest(testContext(t), pull.Number); err != nil || look().State != PullRequestClosed {
+		t.Errorf("state: %+v, %v", look(), err)
+	}
+}
+
 func TestCloseOnce(t *testing.T) {
 	w := newWorld(t)
 	pull, sha := w.promote(t)

@@ -67,16 +67,25 @@ func (m *memory) since(repository string) (needed, current uint64) {
 	return needed, m.generation
 }
 
+// fresh gives the answer that is remembered, if it is young enough and of the generation that is needed.
+func (m *memory) fresh(q question, needed uint64) (memoryEntry, bool) {
+	entry, ok := m.entries.Get(q.key)
+	return entry, ok && entry.generation >= needed && m.now().Sub(entry.fetchedAt) < q.maxAge
+}
+
 // recall gives the answer to a question and when it was fetched: from memory when it is young enough, else by fetch.
 func recall[T any](ctx context.Context, m *memory, q question, fetch func(context.Context) (T, error)) (T, time.Time, error) {
 	needed, current := m.since(q.repository)
-	if entry, ok := m.entries.Get(q.key); ok && entry.generation >= needed && m.now().Sub(entry.fetchedAt) < q.maxAge {
-		if value, ok := entry.value.(T); ok {
-			return value, entry.fetchedAt, nil
-		}
+	entry, ok := m.fresh(q, needed)
+	if value, is := entry.value.(T); ok && is {
+		return value, entry.fetchedAt, nil
 	}
 	// The generation is in the key, so that who asks after an invalidation does not get an answer from before it.
 	entry, err := share(ctx, &m.flights, strconv.FormatUint(needed, 10)+" "+q.key, func(ctx context.Context) (memoryEntry, error) {
+		// Another flight may have landed since we looked.
+		if landed, ok := m.fresh(q, needed); ok {
+			return landed, nil
+		}
 		entry := memoryEntry{fetchedAt: m.now(), generation: current}
 		value, err := fetch(ctx)
 		if err != nil {
@@ -96,6 +105,10 @@ func keep[T any](ctx context.Context, cache *forever[T], key string, fetch func(
 		return value, nil
 	}
 	return share(ctx, &cache.flights, key, func(ctx context.Context) (T, error) {
+		// Another flight may have landed since we looked.
+		if value, ok := cache.entries.Get(key); ok {
+			return value, nil
+		}
 		value, err := fetch(ctx)
 		if err == nil {
 			cache.entries.Add(key, value)

@@ -41,6 +41,7 @@ func (c *Client) OpenPullRequest(ctx context.Context, wanted NewPullRequest) (Op
 	created, _, err := sdk.PullRequests.Create(ctx, owner, name, gogithub.CreatePullRequest{
 		Title: &wanted.Title, Body: &wanted.Body, Head: wanted.Head, Base: wanted.Base,
 	})
+	c.Invalidate()
 	if err == nil && created.GetNumber() == 0 {
 		err = errIncomplete
 	}
@@ -99,6 +100,7 @@ func (c *Client) EnsureLabels(ctx context.Context, pull PullRequest, labels []st
 	}
 	sdk, owner, name := c.sdk()
 	now, _, err := sdk.Issues.AddLabelsToIssue(ctx, owner, name, pull.Number, missing)
+	c.Invalidate()
 	if err != nil {
 		return pull.Labels, c.explain(ctx, err, "labelling pull request #%d", pull.Number)
 	}
@@ -117,6 +119,7 @@ func (c *Client) RequestReviewers(ctx context.Context, number int, reviewers, te
 	}
 	sdk, owner, name := c.sdk()
 	_, _, err := sdk.PullRequests.RequestReviewers(ctx, owner, name, number, gogithub.ReviewersRequest{Reviewers: reviewers, TeamReviewers: teams})
+	c.Invalidate()
 	return c.explain(ctx, err, "asking for reviews of pull request #%d", number)
 }
 
@@ -131,6 +134,7 @@ func (c *Client) UpdatePullRequest(ctx context.Context, number int, title, body 
 	}
 	sdk, owner, name := c.sdk()
 	_, _, err = sdk.PullRequests.Edit(ctx, owner, name, number, &gogithub.PullRequest{Title: &title, Body: &body})
+	c.Invalidate()
 	return err == nil, c.explain(ctx, err, "updating pull request #%d", number)
 }
 
@@ -148,5 +152,6 @@ func (c *Client) ClosePullRequest(ctx context.Context, number int) error {
 	}
 	sdk, owner, name := c.sdk()
 	_, _, err = sdk.PullRequests.Edit(ctx, owner, name, number, &gogithub.PullRequest{State: new("closed")})
+	c.Invalidate()
 	return c.explain(ctx, err, "closing pull request #%d", number)
 }

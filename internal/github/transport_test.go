@@ -273,7 +273,7 @@ func TestTokensDoNotLeaveTheHost(t *testing.T) {
 func TestATokenIsSentToItsHostOnly(t *testing.T) {
 	server := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("a stranger was asked") })
 	client := serve(t, body(repositoryJSON)).client(t, Options{})
-	request, err := http.NewRequestWithContext(testContext(t), http.MethodGet, server.URL, nil)
+	request, err := http.NewRequestWithContext(testContext(t), http.MethodGet, server.URL, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
