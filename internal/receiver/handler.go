@@ -44,9 +44,6 @@ func NewHandler(applications client.Reader, secrets *Secrets, waker Waker, metri
 	}
 }
 
-// +kubebuilder:rbac:groups=mainstem.dev,resources=applications,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
-
 // answer is how a delivery is answered and counted. Nobody learns from it more than the status says.
 type answer struct {
 	status  int

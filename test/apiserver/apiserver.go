@@ -96,10 +96,22 @@ func (s *Server) install(ctx context.Context) error {
 	if _, err := envtest.InstallCRDs(s.Admin, envtest.CRDInstallOptions{Paths: crds}); err != nil {
 		return fmt.Errorf("installing the CRDs: %w", err)
 	}
-	manifests, err := kustomize(ctx, filepath.Join(Root(), "config", "default"))
+	manifests, err := Kustomize(ctx, filepath.Join(Root(), "config", "default"))
 	if err != nil {
 		return err
 	}
+	admin, err := client.New(s.Admin, client.Options{})
+	if err != nil {
+		return fmt.Errorf("making the administrator's client: %w", err)
+	}
+	if err := s.Create(ctx, manifests); err != nil {
+		return fmt.Errorf("installing config/default: %w", err)
+	}
+	return letFluxActs(ctx, admin)
+}
+
+// Create creates every object of a YAML stream, CRDs apart, which are installed already. A misspelt field is an error.
+func (s *Server) Create(ctx context.Context, manifests []byte) error {
 	admin, err := client.New(s.Admin, client.Options{})
 	if err != nil {
 		return fmt.Errorf("making the administrator's client: %w", err)
@@ -108,18 +120,17 @@ func (s *Server) install(ctx context.Context) error {
 	for {
 		object := &unstructured.Unstructured{}
 		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
-			break
+			return nil
 		} else if err != nil {
-			return fmt.Errorf("reading config/default: %w", err)
+			return fmt.Errorf("reading the objects: %w", err)
 		}
 		if object.Object == nil || object.GetKind() == "CustomResourceDefinition" {
 			continue
 		}
-		if err := admin.Create(ctx, object); err != nil {
+		if err := admin.Create(ctx, object, client.FieldValidation("Strict")); err != nil {
 			return fmt.Errorf("creating %s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 	}
-	return letFluxActs(ctx, admin)
 }
 
 // letFluxActs gives Flux's controllers the rights that Flux's own installation gives them.
@@ -138,8 +149,8 @@ func letFluxActs(ctx context.Context, admin client.Client) error {
 	return nil
 }
 
-// kustomize builds a directory with the kubectl that belongs to the API server.
-func kustomize(ctx context.Context, dir string) ([]byte, error) {
+// Kustomize builds a directory with the kubectl that belongs to the API server.
+func Kustomize(ctx context.Context, dir string) ([]byte, error) {
 	kubectl := filepath.Join(os.Getenv(AssetsVariable), "kubectl")
 	manifests, err := exec.CommandContext(ctx, kubectl, "kustomize", dir).Output()
 	if err != nil {

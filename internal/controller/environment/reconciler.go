@@ -42,11 +42,6 @@ type Reconciler struct {
 	tallies tallies
 }
 
-// +kubebuilder:rbac:groups=mainstem.dev,resources=environments,verbs=get;list;watch
-// +kubebuilder:rbac:groups=mainstem.dev,resources=environments/status,verbs=get;patch
-// +kubebuilder:rbac:groups=mainstem.dev,resources=applications,verbs=get;list;watch
-// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
-
 // Reconcile assesses one Environment and, when it is time, counts its Applications.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	stored := &mainstemv1.Environment{}

@@ -16,6 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mainstem-dev/mainstem/test/apiserver"
 )
 
 const mainstemNamespace = "mainstem-system"
@@ -170,7 +172,7 @@ func TestTheSelectorsMeet(t *testing.T) {
 func TestAnotherNamespace(t *testing.T) {
 	g := NewWithT(t)
 	dir := filepath.Join(t.TempDir(), "config")
-	g.Expect(os.CopyFS(dir, os.DirFS(filepath.Join(root, "config")))).To(Succeed())
+	g.Expect(os.CopyFS(dir, os.DirFS(filepath.Join(apiserver.Root(), "config")))).To(Succeed())
 	operator := filepath.Join(dir, "operator", "kustomization.yaml")
 	content, err := os.ReadFile(operator)
 	g.Expect(err).NotTo(HaveOccurred())
@@ -178,7 +180,7 @@ func TestAnotherNamespace(t *testing.T) {
 	g.Expect(moved).NotTo(Equal(string(content)))
 	g.Expect(os.WriteFile(operator, []byte(moved), 0o600)).To(Succeed())
 
-	manifests, err := kustomize(t.Context(), filepath.Join(dir, "default"))
+	manifests, err := apiserver.Kustomize(t.Context(), filepath.Join(dir, "default"))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(string(manifests)).NotTo(ContainSubstring(mainstemNamespace))
 

@@ -20,6 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/mainstem-dev/mainstem/test/apiserver"
 )
 
 // rule is a CEL rule of a CRD, or a validation of a policy.
@@ -97,7 +99,7 @@ func TestEveryRuleSaysWhatToChange(t *testing.T) {
 
 func TestEverythingInConfigIsInstalled(t *testing.T) {
 	g := NewWithT(t)
-	manifests, err := kustomize(t.Context(), filepath.Join(root, "config", "default"))
+	manifests, err := apiserver.Kustomize(t.Context(), filepath.Join(apiserver.Root(), "config", "default"))
 	g.Expect(err).NotTo(HaveOccurred())
 	built, err := parse(manifests)
 	g.Expect(err).NotTo(HaveOccurred())
@@ -195,7 +197,7 @@ func readPolicies(t *testing.T) []admissionregistrationv1.ValidatingAdmissionPol
 // readDir returns the objects in the YAML files of a directory of config.
 func readDir(t *testing.T, dir string) []*unstructured.Unstructured {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(root, "config", dir, "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(apiserver.Root(), "config", dir, "*.yaml"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("config/%s has no YAML files: %v", dir, err)
 	}
