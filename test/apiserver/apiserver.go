@@ -17,8 +17,6 @@ import (
 	"path/filepath"
 	"runtime"
 
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
@@ -100,14 +98,10 @@ func (s *Server) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	admin, err := client.New(s.Admin, client.Options{})
-	if err != nil {
-		return fmt.Errorf("making the administrator's client: %w", err)
-	}
 	if err := s.Create(ctx, manifests); err != nil {
 		return fmt.Errorf("installing config/default: %w", err)
 	}
-	return letFluxActs(ctx, admin)
+	return s.Create(ctx, []byte(fluxRights))
 }
 
 // Create creates every object of a YAML stream, CRDs apart, which are installed already. A misspelt field is an error.
@@ -133,21 +127,23 @@ func (s *Server) Create(ctx context.Context, manifests []byte) error {
 	}
 }
 
-// letFluxActs gives Flux's controllers the rights that Flux's own installation gives them.
-func letFluxActs(ctx context.Context, admin client.Client) error {
-	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "flux"},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-		Subjects: []rbacv1.Subject{
-			{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: SourceController},
-			{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: KustomizeController},
-		},
-	}
-	if err := admin.Create(ctx, binding); err != nil {
-		return fmt.Errorf("giving Flux its rights: %w", err)
-	}
-	return nil
-}
+// fluxRights are what Flux's own installation gives its controllers on its own kinds.
+const fluxRights = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: flux}
+rules:
+- {apiGroups: [source.toolkit.fluxcd.io, kustomize.toolkit.fluxcd.io], resources: ["*"], verbs: ["*"]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: flux}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: flux}
+subjects:
+- {kind: ServiceAccount, name: source-controller, namespace: flux-system}
+- {kind: ServiceAccount, name: kustomize-controller, namespace: flux-system}
+- {kind: ServiceAccount, name: notification-controller, namespace: flux-system}
+`
 
 // Kustomize builds a directory with the kubectl that belongs to the API server.
 func Kustomize(ctx context.Context, dir string) ([]byte, error) {
