@@ -21,15 +21,6 @@ type carrier struct {
 	state       *policy.State
 	// again is when to look again because of something that was done; zero where nothing asks for it.
 	again time.Time
-	// happened are the events to record once what they tell of is written.
-	happened []happening
-}
-
-type happening struct {
-	promotion *v1alpha1.Promotion
-	kind      string
-	reason    string
-	message   string
 }
 
 // carry does what is to be done, in the order in which one thing leads to the next.
@@ -67,6 +58,12 @@ func (c *carrier) lookAgainAt(at time.Time) {
 	if !at.IsZero() && (c.again.IsZero() || at.Before(c.again)) {
 		c.again = at
 	}
+}
+
+// tell records an event about a Promotion, and about its Application: once what it tells of is written, never before.
+func (c *carrier) tell(promotion *v1alpha1.Promotion, kind, reason, message string) {
+	c.Events.Eventf(promotion, c.state.Application, kind, reason, "Promote", "%s", message)
+	c.Events.Eventf(c.state.Application, promotion, kind, reason, "Promote", "%s", message)
 }
 
 func (c *carrier) key() types.NamespacedName {

@@ -20,16 +20,12 @@ import (
 	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
-// finish reports: one patch of the Application's status where it differs, then the events, then what people see on GitHub.
+// finish reports: one patch of the Application's status where it differs, then what people see on GitHub.
 func (c *carrier) finish(ctx context.Context, requested string) (ctrl.Result, error) {
 	status, recheck := policy.Report(c.state)
 	status.LastHandledReconcileAt = requested
 	if err := c.writeStatus(ctx, status); err != nil {
 		return ctrl.Result{}, err
-	}
-	for _, h := range c.happened {
-		c.Events.Eventf(h.promotion, c.state.Application, h.kind, h.reason, "Promote", "%s", h.message)
-		c.Events.Eventf(c.state.Application, h.promotion, h.kind, h.reason, "Promote", "%s", h.message)
 	}
 	if c.state.Application.Spec.Suspend {
 		return ctrl.Result{}, nil

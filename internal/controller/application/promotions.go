@@ -59,21 +59,19 @@ func (c *carrier) writePromotion(ctx context.Context, promotion, after *v1alpha1
 	}
 	promotion.ResourceVersion = written.ResourceVersion
 	if changed {
-		c.tell(promotion)
+		c.tellPhase(promotion)
 	}
 	return nil
 }
 
-// tell notes an event about where a Promotion has come.
-func (c *carrier) tell(promotion *v1alpha1.Promotion) {
+// tellPhase tells where a Promotion has come.
+func (c *carrier) tellPhase(promotion *v1alpha1.Promotion) {
 	kind := corev1.EventTypeNormal
 	if promotion.Status.Phase == v1alpha1.PromotionFailed {
 		kind = corev1.EventTypeWarning
 	}
-	c.happened = append(c.happened, happening{
-		promotion: promotion, kind: kind, reason: promotion.Status.Reason,
-		message: fmt.Sprintf("%s into %s: %s", promotion.Spec.Release, promotion.Spec.Environment, promotion.Status.Message),
-	})
+	c.tell(promotion, kind, promotion.Status.Reason,
+		fmt.Sprintf("%s into %s: %s", promotion.Spec.Release, promotion.Spec.Environment, promotion.Status.Message))
 }
 
 // start creates the Promotions that are to be started. The API server is asked for the existing ones first: a cache that is
@@ -130,8 +128,7 @@ func (c *carrier) create(ctx context.Context, env v1alpha1.EnvironmentName, deci
 		return fmt.Errorf("creating Promotion %s/%s: %w", promotion.Namespace, promotion.Name, err)
 	}
 	c.state.Promotions = append(c.state.Promotions, promotion)
-	c.happened = append(c.happened, happening{promotion: promotion, kind: corev1.EventTypeNormal, reason: "PromotionStarted",
-		message: fmt.Sprintf("%s is to go into %s", decision.Release.Name, env)})
+	c.tell(promotion, corev1.EventTypeNormal, "PromotionStarted", fmt.Sprintf("%s is to go into %s", decision.Release.Name, env))
 	return nil
 }
 

@@ -110,7 +110,7 @@ func (c *carrier) ensurePullRequest(ctx context.Context, promotion *v1alpha1.Pro
 		return &foreignError{number: opened.PullRequest.Number, marker: marker}
 	}
 	if opened.Incomplete != nil {
-		c.happened = append(c.happened, happening{promotion: promotion, kind: corev1.EventTypeWarning, reason: "PullRequestIncomplete", message: opened.Incomplete.Error()})
+		c.tell(promotion, corev1.EventTypeWarning, "PullRequestIncomplete", opened.Incomplete.Error())
 	}
 	promotion.Status.PullRequest = &v1alpha1.PullRequestStatus{Number: int64(opened.PullRequest.Number), URL: opened.PullRequest.URL, State: v1alpha1.PullRequestOpen}
 	c.observation.GitHub.Invalidate()
