@@ -12,6 +12,7 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
@@ -89,10 +90,16 @@ func reported(k *kustomizev1.Kustomization, source *sourcev1.GitRepository) poli
 	return flux
 }
 
-// ReportedSource is what Flux says about a GitRepository. It has a commit only where its artifact is of its present spec.
+// ReportedSource is what Flux says about a GitRepository. It has a commit only where its artifact is of its present spec. Its
+// message is about a failure, and stands while Flux tries again: what Flux is doing at the moment is nothing to write down.
 func ReportedSource(source *sourcev1.GitRepository) policy.FluxSource {
 	result := policy.FluxSource{Exists: true}
-	if ready := apimeta.FindStatusCondition(source.Status.Conditions, meta.ReadyCondition); ready != nil {
+	failed := apimeta.FindStatusCondition(source.Status.Conditions, sourcev1.FetchFailedCondition)
+	ready := apimeta.FindStatusCondition(source.Status.Conditions, meta.ReadyCondition)
+	switch {
+	case failed != nil && failed.Status == metav1.ConditionTrue:
+		result.Message = failed.Message
+	case ready != nil && ready.Status == metav1.ConditionFalse:
 		result.Message = ready.Message
 	}
 	if source.Status.Artifact != nil {

@@ -133,7 +133,7 @@ func summary(s *State, environments []v1alpha1.EnvironmentState) string {
 			if env.Behind != nil {
 				prefix = fmt.Sprintf("%s %s behind, %s", env.Name, commits(int(env.Behind.Commits)), strings.TrimPrefix(prefix, string(env.Name)+" "))
 			}
-			waits = append(waits, prefix+env.WaitingFor)
+			waits = append(waits, prefix+strings.TrimPrefix(env.WaitingFor, strings.ToLower(string(env.Phase))+" "))
 		}
 	}
 	line := strings.Join(runs, " → ")
