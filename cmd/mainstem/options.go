@@ -51,7 +51,8 @@ func parseOptions(arguments []string) (options, error) {
 	if err := flags.Parse(arguments); err != nil {
 		return o, err
 	}
-	return o, o.validate()
+	err := o.validate()
+	return o, err
 }
 
 func (o *options) validate() error {

@@ -26,7 +26,9 @@ func New(mgr ctrl.Manager, address, controller string) (*Recorder, error) {
 }
 
 // Eventf records an event about an object, in the form of events.k8s.io. Flux's notification-controller knows neither the second
-// object nor an action.
+// object nor an action. It has the parameters of that API's recorder.
+//
+//nolint:revive // The signature is events.k8s.io's.
 func (r *Recorder) Eventf(regarding, _ runtime.Object, eventtype, reason, _, note string, args ...any) {
 	r.flux.Eventf(regarding, eventtype, reason, note, args...)
 }

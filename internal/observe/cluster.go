@@ -35,7 +35,8 @@ func (o *Observer) cluster(ctx context.Context, observation *Observation) error 
 		state.Environments[v1alpha1.EnvironmentName(environments.Items[i].Name)] = &environments.Items[i]
 	}
 	var namespace corev1.Namespace
-	if err := o.Cache.Get(ctx, types.NamespacedName{Name: app.Namespace}, &namespace); client.IgnoreNotFound(err) != nil {
+	err := o.Cache.Get(ctx, types.NamespacedName{Name: app.Namespace}, &namespace)
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading Namespace %s: %w", app.Namespace, err)
 	}
 	state.NamespaceLabels = namespace.Labels

@@ -40,19 +40,19 @@ func (o *Observer) evidence(ctx context.Context, observation *Observation) bool 
 	needs := policy.EvidenceNeeds(state)
 	fetcher := &fetcher{observation: observation, instance: o.Instance}
 	for _, sha := range needs.Commits {
-		fetch(ctx, fetcher, &state.GitHub.Commits, sha, fetcher.commit)
+		fetch(ctx, fetcher, state.GitHub.Commits, sha, fetcher.commit)
 	}
 	for _, sha := range needs.Merges {
-		fetch(ctx, fetcher, &state.GitHub.Merges, sha, fetcher.merge)
+		fetch(ctx, fetcher, state.GitHub.Merges, sha, fetcher.merge)
 	}
 	for _, sha := range needs.Checks {
-		fetch(ctx, fetcher, &state.GitHub.Checks, sha, fetcher.checks)
+		fetch(ctx, fetcher, state.GitHub.Checks, sha, fetcher.checks)
 	}
 	for _, span := range needs.Distances {
-		fetch(ctx, fetcher, &state.GitHub.Distances, span, fetcher.distance)
+		fetch(ctx, fetcher, state.GitHub.Distances, span, fetcher.distance)
 	}
 	for _, promotion := range needs.PullRequests {
-		fetch(ctx, fetcher, &state.GitHub.PullRequests, promotion.Name, func(ctx context.Context, name string) (policy.PullRequest, bool) {
+		fetch(ctx, fetcher, state.GitHub.PullRequests, promotion.Name, func(ctx context.Context, name string) (policy.PullRequest, bool) {
 			return fetcher.pull(ctx, name, int(promotion.Status.PullRequest.Number))
 		})
 	}
@@ -67,15 +67,12 @@ type fetcher struct {
 }
 
 // fetch answers one question, unless it has an answer already.
-func fetch[K comparable, V any](ctx context.Context, f *fetcher, into *map[K]V, key K, ask func(context.Context, K) (V, bool)) {
-	if _, known := (*into)[key]; known || ctx.Err() != nil {
+func fetch[K comparable, V any](ctx context.Context, f *fetcher, into map[K]V, key K, ask func(context.Context, K) (V, bool)) {
+	if _, known := into[key]; known || ctx.Err() != nil {
 		return
 	}
-	if *into == nil {
-		*into = map[K]V{}
-	}
 	if answer, ok := ask(ctx, key); ok {
-		(*into)[key] = answer
+		into[key] = answer
 		f.found = true
 	}
 }

@@ -31,10 +31,10 @@ func (o *Observer) repository(ctx context.Context, observation *Observation) err
 		state.GitHub.Problem = problem
 		return nil
 	}
-	repository, err := github.ParseURL(app.Spec.Repository.URL, app.Spec.Repository.APIURL, credential.APIURL())
-	if err != nil {
-		state.GitHub.Problem = &policy.Problem{Reason: v1alpha1.RepositoryInvalidReason, Message: "spec.repository." + err.Error()}
-		return nil
+	repository, invalid := github.ParseURL(app.Spec.Repository.URL, app.Spec.Repository.APIURL, credential.APIURL())
+	if invalid != nil {
+		state.GitHub.Problem = &policy.Problem{Reason: v1alpha1.RepositoryInvalidReason, Message: "spec.repository." + invalid.Error()}
+		return nil //nolint:nilerr // It is a Problem of the State, which says how to mend it.
 	}
 	needs := policy.BranchNeeds(app)
 	seen, err := o.Looks.Observe(ctx, repository, credential, github.Request{Branches: needs.Branches, Releases: needs.Published, MaxAge: observation.interval})
@@ -47,7 +47,6 @@ func (o *Observer) repository(ctx context.Context, observation *Observation) err
 		state.GitHub.Problem = problemOf(err)
 		return nil
 	}
-	state.GitHub.Branches = map[string]policy.Branch{}
 	for name, head := range seen.Branches {
 		state.GitHub.Branches[name] = policy.Branch{Found: head.Found, Head: commitOf(head.Commit)}
 	}

@@ -154,7 +154,8 @@ func (r *Reconciler) cancel(ctx context.Context, promotion *v1alpha1.Promotion) 
 		Phase: v1alpha1.PromotionCancelled, Reason: v1alpha1.ApplicationGoneReason,
 		Message: fmt.Sprintf("there is no Application %s in namespace %s: create it, then promote again", promotion.Spec.Application, promotion.Namespace),
 	})
-	if err := r.Client.Status().Patch(ctx, promotion, patch, client.FieldOwner(apply.FieldOwner)); client.IgnoreNotFound(err) != nil {
+	err := r.Client.Status().Patch(ctx, promotion, patch, client.FieldOwner(apply.FieldOwner))
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("cancelling Promotion %s/%s: %w", promotion.Namespace, promotion.Name, err)
 	}
 	return nil

@@ -111,7 +111,8 @@ func (r *Reconciler) patchFinalizers(ctx context.Context, app *v1alpha1.Applicat
 		before.Finalizers = append(before.Finalizers, v1alpha1.Finalizer)
 	}
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Patch(ctx, app, patch, client.FieldOwner(apply.FieldOwner)); client.IgnoreNotFound(err) != nil {
+	err := r.Client.Patch(ctx, app, patch, client.FieldOwner(apply.FieldOwner))
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("writing the finalizer of Application %s/%s: %w", app.Namespace, app.Name, err)
 	}
 	return nil

@@ -37,7 +37,7 @@ func (c *carrier) discover(ctx context.Context) error {
 		release := &v1alpha1.Release{ObjectMeta: c.recordMeta(render.ReleaseName(app.Name, spec.Commit, spec.Tag)), Spec: spec}
 		err := c.Client.Create(ctx, release, client.FieldOwner(apply.FieldOwner))
 		if apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("Release %s/%s exists and is not of Application %s: delete it, it stands in the way: %w", release.Namespace, release.Name, app.Name, err)
+			return fmt.Errorf("another Application's Release %s/%s stands in the way: delete it: %w", release.Namespace, release.Name, err)
 		}
 		if err != nil {
 			return fmt.Errorf("creating Release %s/%s: %w", release.Namespace, release.Name, err)
@@ -93,7 +93,8 @@ func (c *carrier) forget(ctx context.Context) error {
 
 func (c *carrier) delete(ctx context.Context, record client.Object) error {
 	uid := record.GetUID()
-	if err := c.Client.Delete(ctx, record, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+	err := c.Client.Delete(ctx, record, client.Preconditions{UID: &uid})
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting %T %s/%s: %w", record, record.GetNamespace(), record.GetName(), err)
 	}
 	return nil
