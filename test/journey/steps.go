@@ -43,7 +43,7 @@ func (j *Journey) pushed(ctx context.Context) error {
 		return err
 	}
 	j.act("%s commits %q and runs: git push origin HEAD:develop", author, "Say bonjour")
-	j.show("%s..%s  develop", short(j.First), short(j.Change))
+	j.show("%s..%s  develop; CI begins %v", short(j.First), short(j.Change), checkNames)
 	return j.Team.CI(j.Change, "in_progress")
 }
 
