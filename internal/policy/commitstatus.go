@@ -73,11 +73,23 @@ func statusesOf(status v1alpha1.ApplicationStatus) []CommitStatus {
 			continue
 		}
 		statuses = append(statuses, statusOfNext(env))
+		if merged := mergeOf(env); merged != "" && (env.Current == nil || env.Current.Commit != merged) {
+			statuses = append(statuses, CommitStatus{Environment: env.Name, Commit: merged, State: CommitPending, Description: env.WaitingFor})
+		}
 	}
 	return statuses
 }
 
-// statusOfNext is success once the gates have passed: as a required check, it lets a person merge.
+// mergeOf is the commit that is being deployed for the next release where that is its merge, or empty.
+func mergeOf(env *v1alpha1.EnvironmentState) string {
+	if env.Phase != v1alpha1.EnvironmentDeploying || env.PullRequest == nil {
+		return ""
+	}
+	return env.PullRequest.MergeCommit
+}
+
+// statusOfNext is success once the gates have passed: as a required check, it lets a person merge. It stays so on the pull
+// request's head when what the merge made is deployed.
 func statusOfNext(env *v1alpha1.EnvironmentState) CommitStatus {
 	found := CommitStatus{Environment: env.Name, Commit: env.Next.Commit, State: CommitPending, Description: cmp.Or(env.WaitingFor, "waiting")}
 	allPassed := len(env.Gates) > 0
@@ -87,7 +99,7 @@ func statusOfNext(env *v1alpha1.EnvironmentState) CommitStatus {
 			found.State = CommitFailure
 		}
 	}
-	if allPassed && env.PullRequest != nil && env.Phase != v1alpha1.EnvironmentDeploying {
+	if allPassed && env.PullRequest != nil {
 		found.State, found.Description = CommitSuccess, "the gates have passed"
 	}
 	return found
