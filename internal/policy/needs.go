@@ -96,8 +96,16 @@ func (n *needed) merged(env v1alpha1.EnvironmentName, what subject, depth int) {
 		}
 		return
 	}
+	n.distance(merge.Base, merge.Head)
 	n.merged(env, subject{commit: merge.Head}, depth+1)
 	n.merged(env, subject{commit: merge.Base, content: merge.BaseContent}, depth+1)
+}
+
+func (n *needed) distance(base, head string) {
+	span := Span{Base: base, Head: head}
+	if base != "" && head != "" && base != head && !slices.Contains(n.Distances, span) {
+		n.Distances = append(n.Distances, span)
+	}
 }
 
 // pulls asks for the pull request of the Promotion that may move, and for the commit that its merge made.
@@ -144,28 +152,22 @@ func (n *needed) checks(entry *v1alpha1.ApplicationEnvironment, active *v1alpha1
 // distances asks how far the base is from what could be merged into it, and how far an environment is behind.
 func (n *needed) distances(entry *v1alpha1.ApplicationEnvironment) {
 	s := n.state
-	want := func(base, head string) {
-		span := Span{Base: base, Head: head}
-		if base != "" && head != "" && base != head && !slices.Contains(n.Distances, span) {
-			n.Distances = append(n.Distances, span)
-		}
-	}
 	if routeOf(entry) == routePullRequest {
 		base := s.GitHub.Branches[entry.Source.Branch].Head.SHA
 		if active := Active(s, entry.Name); active != nil && phase(active) != v1alpha1.PromotionDeploying {
 			if r := s.release(active.Spec.Release); r != nil {
-				want(base, r.Spec.Commit)
+				n.distance(base, r.Spec.Commit)
 			}
 		}
 		for _, c := range candidatesFor(s, entry.Name) {
 			if c.Eligible() || c.Reason == ReasonContained {
-				want(base, c.Release.Spec.Commit)
+				n.distance(base, c.Release.Spec.Commit)
 				break
 			}
 		}
 	}
 	base, head := behindSpan(s, entry)
-	want(base, head)
+	n.distance(base, head)
 }
 
 // behindSpan is what an environment runs, and what it could run: its branch's head, or what its first upstream runs.

@@ -203,7 +203,8 @@ func superseded(release, promotion string) Step {
 }
 
 // overtakes returns the newer candidate that takes a waiting Promotion's place, or nil. A promotion that a person asked for, that
-// somebody has approved, or that waits for nothing but time, finishes first: otherwise a busy upstream would starve this one.
+// somebody has approved, or that waits for nothing but time, finishes first: otherwise a busy upstream would starve this one. An
+// approval does not keep one that cannot finish.
 func overtakes(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
 	if s.byHand(p) || p.Spec.Rollback || standstill(s, p.Spec.Environment) != nil {
 		return nil
@@ -216,10 +217,23 @@ func overtakes(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
 	if routeOf(entry) != routeBranch && !newer(next, release) {
 		return nil
 	}
-	if len(s.approvalsOf(p)) > 0 || onlySoakUnmet(gates(s, entrance{env: p.Spec.Environment, candidate: release, promotion: p})) {
+	way := wayIn(s, p, release)
+	results := gates(s, entrance{env: p.Spec.Environment, candidate: release, deployed: way.deploy, promotion: p})
+	if onlySoakUnmet(results) || (len(s.approvalsOf(p)) > 0 && !hopeless(way, results)) {
 		return nil
 	}
 	return next
+}
+
+// hopeless says that a promotion cannot finish as things are, whatever people say and time brings: a gate says no, what it would
+// bring in is not proven, or its way is blocked for good.
+func hopeless(found way, results []GateResult) bool {
+	if found.problem != nil && (found.problem.Reason == ReasonContained || isStall(found.problem.Reason)) {
+		return true
+	}
+	return slices.ContainsFunc(results, func(g GateResult) bool {
+		return g.Outcome == v1alpha1.GateFailed || (g.Name == GateProven && g.Outcome == v1alpha1.GateWaiting)
+	})
 }
 
 // deploying waits for Flux, which says healthy, failed, or nothing until the deadline.
@@ -342,10 +356,26 @@ func Record(s *State, p *v1alpha1.Promotion, step Step) {
 		status.Gates = gateStatuses(step.Gates)
 	}
 	if step.Deploy != nil {
-		status.DeployedRelease, status.Proof, status.DeployStartedAt = step.Deploy.Name, step.Proof, &now
+		started := beginsAt(s, p)
+		status.DeployedRelease, status.Proof, status.DeployStartedAt = step.Deploy.Name, step.Proof, &started
 	}
 	if step.Phase.Terminal() && status.FinishedAt == nil {
 		status.FinishedAt = &now
+		if status.DeployStartedAt != nil && now.Before(status.DeployStartedAt) {
+			status.FinishedAt = status.DeployStartedAt.DeepCopy()
+		}
 	}
 	recordConditions(p, step, now)
+}
+
+// beginsAt is when a deploy begins: now, and at least a second after every other one into the environment. Which one was the last is
+// told by these times, and they are stored in whole seconds.
+func beginsAt(s *State, p *v1alpha1.Promotion) metav1.Time {
+	began := s.Now
+	for _, other := range s.promotionsInto(p.Spec.Environment) {
+		if before := other.Status.DeployStartedAt; other.Name != p.Name && before != nil && !before.Time.Before(began.Truncate(time.Second)) {
+			began = before.Add(time.Second)
+		}
+	}
+	return metav1.NewTime(began)
 }

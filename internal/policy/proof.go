@@ -72,10 +72,16 @@ func provenIn(s *State, env, up v1alpha1.EnvironmentName, what subject, depth in
 		head = subjectOf(r)
 	}
 	_, at, ok := provenIn(s, env, up, head, depth+1)
-	if !ok || !baseTrusted(s, env, up, subject{commit: merge.Base, content: merge.BaseContent}, depth+1) {
+	if !ok || (!s.contains(merge.Head, merge.Base) && !baseTrusted(s, env, up, subject{commit: merge.Base, content: merge.BaseContent}, depth+1)) {
 		return "", time.Time{}, false
 	}
 	return v1alpha1.ProofLineage, at, true
+}
+
+// contains says that a commit has all of another one, which therefore brings nothing into a merge of the two.
+func (s *State) contains(commit, other string) bool {
+	distance, known := s.GitHub.Distances[Span{Base: other, Head: commit}]
+	return known && distance.Behind == 0
 }
 
 // baseTrusted says that a base side brings nothing unproven in: env runs it, once let it in, or it is proven itself.
@@ -142,8 +148,7 @@ func baseProblem(s *State, env v1alpha1.EnvironmentName, branch string, candidat
 		problem := githubProblem(s)
 		return &Problem{Reason: problem.Reason, RetryAt: problem.RetryAt, Message: fmt.Sprintf("the head of branch %s could not be read: %s", branch, problem.Message)}
 	}
-	distance, known := s.GitHub.Distances[Span{Base: base.Head.SHA, Head: candidate.Spec.Commit}]
-	if base.Head.SHA == candidate.Spec.Commit || base.Head.Tree == candidate.Spec.Content || (known && distance.Behind == 0) {
+	if base.Head.SHA == candidate.Spec.Commit || base.Head.Tree == candidate.Spec.Content || s.contains(candidate.Spec.Commit, base.Head.SHA) {
 		return nil
 	}
 	for _, up := range s.upstreams(env) {
