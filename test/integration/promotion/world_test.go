@@ -6,6 +6,7 @@ package promotion
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -13,13 +14,17 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/render"
@@ -36,6 +41,8 @@ type world struct {
 	repository *emulator.Repository
 	suffix     string
 	token      string
+	// app is the name of the Application that is spoken of.
+	app string
 }
 
 const webhookSecret = "it's a secret between us"
@@ -43,7 +50,7 @@ const webhookSecret = "it's a secret between us"
 func newWorld(ctx context.Context) *world {
 	GinkgoHelper()
 	n := worlds.Add(1)
-	w := &world{namespace: fmt.Sprintf("team%d", n), suffix: fmt.Sprintf("%d", n), token: fmt.Sprintf("ghp_token%d", n)}
+	w := &world{namespace: fmt.Sprintf("team%d", n), suffix: fmt.Sprintf("%d", n), token: fmt.Sprintf("ghp_token%d", n), app: "podinfo"}
 	github.AddToken(emulator.Token{Value: w.token, Login: "mainstem-bot"})
 	var err error
 	w.repository, err = github.CreateRepository(fmt.Sprintf("acme/app%d", n), emulator.RepositoryOptions{DefaultBranch: "main"})
@@ -78,13 +85,27 @@ func (w *world) environment(ctx context.Context, name, spec string, after ...str
 func (w *world) application(ctx context.Context, environments string) *v1alpha1.Application {
 	GinkgoHelper()
 	app := w.draft(environments)
-	create(ctx, app)
+	w.submit(ctx, app)
 	return app
+}
+
+// submit creates an Application, which goes when the spec ends, so that later specs do not wake it.
+func (w *world) submit(ctx context.Context, app *v1alpha1.Application) {
+	GinkgoHelper()
+	create(ctx, app)
+	DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(admin.Delete(ctx, app))).To(Succeed()) })
+}
+
+// called is this world, with another Application to speak of.
+func (w *world) called(app string) *world {
+	other := *w
+	other.app = app
+	return &other
 }
 
 func (w *world) draft(environments string) *v1alpha1.Application {
 	GinkgoHelper()
-	app := &v1alpha1.Application{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "podinfo"}}
+	app := &v1alpha1.Application{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: w.app}}
 	spec := fmt.Sprintf(`
 repository: {url: %q, secretRef: {name: github}, interval: 1h}
 deploy: {kustomize: {path: "./deploy/${environment}"}}
@@ -97,7 +118,13 @@ environments:
 // commit commits to a branch.
 func (w *world) commit(branch, message string) string {
 	GinkgoHelper()
-	sha, err := w.repository.Commit(branch, message, "ada", map[string]string{"VERSION": message})
+	return w.write(branch, message, "VERSION")
+}
+
+// write commits a message, and a file with the message in it, to a branch.
+func (w *world) write(branch, message, file string) string {
+	GinkgoHelper()
+	sha, err := w.repository.Commit(branch, message, "ada", map[string]string{file: message})
 	Expect(err).NotTo(HaveOccurred())
 	return sha
 }
@@ -133,7 +160,7 @@ func (w *world) state(ctx context.Context, env string) v1alpha1.EnvironmentState
 func (w *world) read(ctx context.Context) *v1alpha1.Application {
 	GinkgoHelper()
 	app := &v1alpha1.Application{}
-	Expect(client.IgnoreNotFound(admin.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: "podinfo"}, app))).To(Succeed())
+	Expect(client.IgnoreNotFound(admin.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: w.app}, app))).To(Succeed())
 	return app
 }
 
@@ -165,7 +192,7 @@ func (w *world) waits(ctx context.Context, env, words string) {
 // kustomization is what was made for an Environment.
 func (w *world) kustomization(ctx context.Context, env string) (*kustomizev1.Kustomization, error) {
 	k := &kustomizev1.Kustomization{}
-	err := admin.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: render.KustomizationName("podinfo", w.env(env))}, k)
+	err := admin.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: render.KustomizationName(w.app, w.env(env))}, k)
 	return k, err
 }
 
@@ -176,7 +203,7 @@ func (w *world) promotions(ctx context.Context, env string) []v1alpha1.Promotion
 	Expect(admin.List(ctx, &all, client.InNamespace(w.namespace))).To(Succeed())
 	var into []v1alpha1.Promotion
 	for _, p := range all.Items {
-		if p.Spec.Environment == w.env(env) {
+		if p.Spec.Environment == w.env(env) && p.Spec.Application == w.app {
 			into = append(into, p)
 		}
 	}
@@ -185,7 +212,7 @@ func (w *world) promotions(ctx context.Context, env string) []v1alpha1.Promotion
 
 // release is the Release of a commit and tag.
 func (w *world) release(ctx context.Context, commit, tag string) string {
-	return render.ReleaseName("podinfo", commit, tag)
+	return render.ReleaseName(w.app, commit, tag)
 }
 
 // as is a client of a person, who has verbs on all Environments and may write records.
@@ -204,6 +231,144 @@ func (w *world) as(ctx context.Context, person string, verbs ...string) client.C
 	c, err := client.New(server.As(person+w.suffix), client.Options{Scheme: clientgoscheme.Scheme})
 	Expect(err).NotTo(HaveOccurred())
 	return c
+}
+
+// rounds numbers the reconciliations that specs ask for.
+var rounds atomic.Int64
+
+// looksAgain has the operator look at everything anew, GitHub included, and waits until it has reported: what has not happened by
+// then does not happen by itself. It asks twice, because what was done in one round is seen in the next.
+func (w *world) looksAgain(ctx context.Context) {
+	GinkgoHelper()
+	Eventually(github.WebhooksIdle).WithContext(ctx).Should(BeTrue())
+	for range 2 {
+		value := fmt.Sprintf("round-%d", rounds.Add(1))
+		patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, value))
+		Expect(admin.Patch(ctx, w.read(ctx), patch)).To(Succeed())
+		Eventually(func() string { return w.read(ctx).Status.LastHandledReconcileAt }).WithContext(ctx).Should(Equal(value), w.told(ctx))
+	}
+}
+
+// told tells what the status says when an expectation has failed.
+func (w *world) told(ctx context.Context) func() string {
+	return func() string { return w.story(ctx) }
+}
+
+// staysAt looks again, and expects an environment to run a commit still.
+func (w *world) staysAt(ctx context.Context, env, commit string) {
+	GinkgoHelper()
+	w.looksAgain(ctx)
+	current := w.state(ctx, env).Current
+	Expect(current).NotTo(BeNil(), w.told(ctx))
+	Expect(current.Commit).To(Equal(commit), w.told(ctx))
+}
+
+// staysEmpty looks again, and expects nothing to be deployed to an environment.
+func (w *world) staysEmpty(ctx context.Context, env string) {
+	GinkgoHelper()
+	w.looksAgain(ctx)
+	Expect(w.state(ctx, env).Current).To(BeNil(), w.told(ctx))
+	_, err := w.kustomization(ctx, env)
+	Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%v", err)
+}
+
+// accepted is the reason of the condition Accepted of an environment.
+func (w *world) accepted(ctx context.Context, env string) string {
+	GinkgoHelper()
+	state := w.state(ctx, env)
+	if condition := apimeta.FindStatusCondition(state.Conditions, v1alpha1.AcceptedCondition); condition != nil {
+		return condition.Reason
+	}
+	return ""
+}
+
+// ends waits until the newest Promotion of a release into an environment is in a phase for a reason, and returns it.
+func (w *world) ends(ctx context.Context, env, release string, phase v1alpha1.PromotionPhase, reason string) v1alpha1.Promotion {
+	GinkgoHelper()
+	var found v1alpha1.Promotion
+	Eventually(func(g Gomega) {
+		found = w.attempt(ctx, env, release)
+		g.Expect(found.Status.Phase).To(Equal(phase), "%s\n%s", found.Status.Message, w.story(ctx))
+		g.Expect(found.Status.Reason).To(Equal(reason), "%s\n%s", found.Status.Message, w.story(ctx))
+	}).WithContext(ctx).Should(Succeed())
+	return found
+}
+
+// attempt is the newest Promotion of a release into an environment, or one without a name.
+func (w *world) attempt(ctx context.Context, env, release string) v1alpha1.Promotion {
+	GinkgoHelper()
+	var newest v1alpha1.Promotion
+	for _, p := range w.promotions(ctx, env) {
+		if p.Spec.Release == release && p.Spec.Attempt > newest.Spec.Attempt {
+			newest = p
+		}
+	}
+	return newest
+}
+
+// ledger is what the ledger of a Release says about an environment.
+func (w *world) ledger(ctx context.Context, env, release string) v1alpha1.LedgerEntry {
+	GinkgoHelper()
+	var found v1alpha1.Release
+	Expect(admin.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: release}, &found)).To(Succeed())
+	for _, entry := range found.Status.Environments {
+		if entry.Name == w.env(env) {
+			return entry
+		}
+	}
+	return v1alpha1.LedgerEntry{}
+}
+
+// hasRelease says whether there is a Release of a tag.
+func (w *world) hasRelease(ctx context.Context, tag string) bool {
+	GinkgoHelper()
+	var all v1alpha1.ReleaseList
+	Expect(admin.List(ctx, &all, client.InNamespace(w.namespace))).To(Succeed())
+	return slices.ContainsFunc(all.Items, func(r v1alpha1.Release) bool { return r.Spec.Tag == tag })
+}
+
+// publish publishes a GitHub release.
+func (w *world) publish(tag, target string) {
+	GinkgoHelper()
+	_, err := w.repository.PublishRelease(emulator.ReleaseSpec{Tag: tag, Target: target})
+	Expect(err).NotTo(HaveOccurred())
+}
+
+// opens waits for the promotion pull request of a number to be open at a commit, and to be in the status.
+func (w *world) opens(ctx context.Context, env string, number int, head string) emulator.PullRequest {
+	GinkgoHelper()
+	var pull emulator.PullRequest
+	Eventually(func(g Gomega) {
+		pull, _ = w.repository.PullRequest(number)
+		g.Expect(pull.State).To(Equal("open"), "%s", w.story(ctx))
+		g.Expect(pull.HeadSHA).To(Equal(head), "%s", w.story(ctx))
+		status := w.state(ctx, env).PullRequest
+		g.Expect(status).NotTo(BeNil(), "%s", w.story(ctx))
+		g.Expect(status.Number).To(BeEquivalentTo(number), "%s", w.story(ctx))
+		g.Expect(w.state(ctx, env).Next).To(HaveField("Commit", head), "%s", w.story(ctx))
+	}).WithContext(ctx).Should(Succeed())
+	return pull
+}
+
+// merges waits until a pull request is merged, and returns the merge commit.
+func (w *world) merges(ctx context.Context, number int) string {
+	GinkgoHelper()
+	var sha string
+	Eventually(func() string {
+		pull, _ := w.repository.PullRequest(number)
+		sha = pull.MergeSHA
+		return sha
+	}).WithContext(ctx).ShouldNot(BeEmpty(), w.told(ctx))
+	return sha
+}
+
+// changes edits the Application's spec.
+func (w *world) changes(ctx context.Context, edit func(*v1alpha1.ApplicationSpec)) {
+	GinkgoHelper()
+	app := w.read(ctx)
+	patch := client.MergeFrom(app.DeepCopy())
+	edit(&app.Spec)
+	Expect(admin.Patch(ctx, app, patch)).To(Succeed())
 }
 
 func create(ctx context.Context, object client.Object) {
