@@ -113,7 +113,7 @@ func candidatesFor(s *State, env v1alpha1.EnvironmentName) []Candidate {
 				break
 			}
 		}
-		if candidate.Eligible() && inside != nil && newer(inside, r) {
+		if candidate.Eligible() && inside != nil && newerFor(s, entry, inside, r) {
 			candidate.Reason, candidate.Message = ReasonOlder, fmt.Sprintf("%s is newer and is in already", inside.Name)
 		}
 		if candidate.Reason == ReasonAlreadyDeployed || candidate.Reason == ReasonContained {
@@ -195,6 +195,17 @@ func order(a, b *v1alpha1.Release) int {
 
 func newer(a, b *v1alpha1.Release) bool { return ordered(a, b) && order(a, b) > 0 }
 
+// newerFor says whether one Release is newer than another one for an entry. What comes from upstream is in one order, whatever branch
+// it was observed on: without one, two releases would replace each other for ever.
+func newerFor(s *State, entry *v1alpha1.ApplicationEnvironment, a, b *v1alpha1.Release) bool {
+	if ups := s.upstreams(entry.Name); len(ups) > 0 && (routeOf(entry) == routePinned || routeOf(entry) == routePullRequest) {
+		if proofIn(a, ups[0]) && proofIn(b, ups[0]) {
+			return order(a, b) > 0
+		}
+	}
+	return newer(a, b)
+}
+
 func notDeployed(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {
 	deployed := Deployed(s, entry.Name)
 	switch {
@@ -212,18 +223,21 @@ func abandoned(p *v1alpha1.Promotion) bool {
 	return phase(p) == v1alpha1.PromotionSuperseded || phase(p) == v1alpha1.PromotionCancelled
 }
 
-// notOlder keeps older Releases out. The head of a branch is what people want, even where they moved the branch back.
+// notOlder keeps out what is older than something that was let in before, and what ran here before and was replaced: going back is
+// for people. The head of a branch is what people want, even where they moved the branch back.
 func notOlder(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {
 	if routeOf(entry) == routeBranch {
 		return "", ""
 	}
-	deployed := Deployed(s, entry.Name)
-	if deployed == nil {
-		return "", ""
+	if ledger := ledgerOf(r, entry.Name); ledger != nil && ledger.ProvenAt != nil && ledger.RejectedAt == nil {
+		return ReasonOlder, "it ran here before, and something else was promoted since"
 	}
-	for _, name := range []string{deployed.Spec.Release, deployed.Status.DeployedRelease} {
-		if current := s.release(name); current != nil && newer(current, r) {
-			return ReasonOlder, fmt.Sprintf("%s is newer and was deployed already", current.Name)
+	last := Deployed(s, entry.Name)
+	for _, other := range s.Releases {
+		ledger := ledgerOf(other, entry.Name)
+		entered := ledger != nil && ledger.EnteredAt != nil && ledger.RejectedAt == nil
+		if (entered || (last != nil && last.Spec.Release == other.Name)) && newerFor(s, entry, other, r) {
+			return ReasonOlder, fmt.Sprintf("%s is newer and was deployed already", other.Name)
 		}
 	}
 	return "", ""
@@ -235,7 +249,7 @@ func notRejected(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.R
 		if ledger == nil || ledger.RejectedAt == nil {
 			continue
 		}
-		if other.Name == r.Name || (other.Spec.Commit == r.Spec.Commit && other.Spec.Tag == r.Spec.Tag) || newer(other, r) {
+		if other.Name == r.Name || (other.Spec.Commit == r.Spec.Commit && other.Spec.Tag == r.Spec.Tag) || newerFor(s, entry, other, r) {
 			return ReasonRejected, fmt.Sprintf("%s was rejected here (%s): only a newer release goes in by itself, or this one when a person promotes it", other.Name, ledger.Reason)
 		}
 	}

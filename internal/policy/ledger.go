@@ -98,6 +98,9 @@ func judge(s *State, p *v1alpha1.Promotion) {
 		reject(deployed, env, p.Status.FinishedAt, p.Status.Reason)
 		reject(candidate, env, p.Status.FinishedAt, p.Status.Reason)
 	case phase(p) == v1alpha1.PromotionCancelled && (p.Status.Reason == v1alpha1.DeclinedReason || p.Status.Reason == v1alpha1.RejectedReason):
+		if s.byHand(p) && candidate != nil && ledgerOf(candidate, env) != nil && ledgerOf(candidate, env).ProvenAt != nil {
+			return // A no to going back to it takes nothing from what it proved.
+		}
 		reject(candidate, env, p.Status.FinishedAt, p.Status.Reason)
 	}
 }

@@ -213,8 +213,7 @@ func overtakes(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
 	if next == nil || next.Name == release.Name {
 		return nil
 	}
-	entry := s.entry(p.Spec.Environment)
-	if routeOf(entry) != routeBranch && !newer(next, release) {
+	if !takesOver(s, s.entry(p.Spec.Environment), next, release) {
 		return nil
 	}
 	way := wayIn(s, p, release)
@@ -223,6 +222,13 @@ func overtakes(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
 		return nil
 	}
 	return next
+}
+
+// takesOver says that a candidate may take a Release's place: it is newer, or the Release is not on offer any more, because its branch
+// has moved or an upstream has gone back from it.
+func takesOver(s *State, entry *v1alpha1.ApplicationEnvironment, next, release *v1alpha1.Release) bool {
+	onOffer := slices.ContainsFunc(pool(s, entry), func(r *v1alpha1.Release) bool { return r.Name == release.Name })
+	return !onOffer || newerFor(s, entry, next, release)
 }
 
 // hopeless says that a promotion cannot finish as things are, whatever people say and time brings: a gate says no, what it would
@@ -337,7 +343,7 @@ func overtakesDeploy(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
 		return nil
 	}
 	release, next := s.release(p.Spec.Release), newestEligible(s, p.Spec.Environment)
-	if release == nil || next == nil || next.Name == release.Name || (routeOf(entry) != routeBranch && !newer(next, release)) {
+	if release == nil || next == nil || next.Name == release.Name || !takesOver(s, entry, next, release) {
 		return nil
 	}
 	if !passed(gates(s, entrance{env: p.Spec.Environment, candidate: next})) {
