@@ -56,7 +56,7 @@ type demo struct {
 }
 
 func (d *demo) run(ctx context.Context) (err error) {
-	d.narrator.print("A commit travels to production: real Kubernetes, real Flux, real Git, an emulated GitHub, all on loopback.\n\n")
+	d.narrator.write("A commit travels to production: real Kubernetes, real Flux, real Git, an emulated GitHub, all on loopback.\n\n")
 	started := time.Now()
 	world, err := journey.Start(ctx, journey.Options{Sink: d.narrator.tell})
 	if err != nil {
@@ -67,7 +67,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 			err = fmt.Errorf("cleaning up: %w", closeErr)
 		}
 	}()
-	d.narrator.print("\nUp in %s. Times are UTC.\n\n", time.Since(started).Round(100*time.Millisecond))
+	d.narrator.write("\nUp in %s. Times are UTC.\n\n", time.Since(started).Round(100*time.Millisecond))
 
 	travelling, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -78,14 +78,14 @@ func (d *demo) run(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	d.narrator.print("\nFrom nothing to production in %s.\n", time.Since(began).Round(100*time.Millisecond))
+	d.narrator.write("\nFrom nothing to production in %s.\n", time.Since(began).Round(100*time.Millisecond))
 	if !d.stay {
 		return nil
 	}
-	d.narrator.print("%s", howToLook(world))
+	d.narrator.write("%s", howToLook(world))
 	select {
 	case <-ctx.Done():
-		d.narrator.print("\nStopping.\n")
+		d.narrator.write("\nStopping.\n")
 		return nil
 	case <-world.Rig.Failed():
 		return world.Rig.Err()
@@ -126,7 +126,7 @@ func newNarrator(out *os.File) *narrator {
 	return &narrator{out: out, color: terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-func (n *narrator) print(format string, args ...any) {
+func (n *narrator) write(format string, args ...any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	_, _ = fmt.Fprintf(n.out, format, args...)
@@ -159,5 +159,5 @@ func (n *narrator) tell(event journey.Event) {
 	if n.color && style != plain {
 		text = style + text + reset
 	}
-	n.print("%s %s %s\n", stamp, mark, text)
+	n.write("%s %s %s\n", stamp, mark, text)
 }

@@ -36,7 +36,7 @@ func (j *Journey) AwaitTidy(ctx context.Context) error {
 		for i := range environments.Items {
 			count := environments.Items[i].Status.Applications
 			if count == nil || *count != (v1alpha1.ApplicationCount{Total: 1, Healthy: 1}) {
-				return fmt.Errorf("Environment %s counts %+v, and not one healthy Application", environments.Items[i].Name, count)
+				return fmt.Errorf("the Environment %s counts %+v, and not one healthy Application", environments.Items[i].Name, count)
 			}
 		}
 		return nil

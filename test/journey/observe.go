@@ -97,7 +97,7 @@ func (w *World) succeeded(ctx context.Context, env v1alpha1.EnvironmentName, rel
 		return nil, err
 	}
 	if promotion.Status.Phase != v1alpha1.PromotionSucceeded {
-		return nil, fmt.Errorf("Promotion %s is %s: %s", promotion.Name, promotion.Status.Phase, promotion.Status.Message)
+		return nil, fmt.Errorf("the Promotion %s is %s: %s", promotion.Name, promotion.Status.Phase, promotion.Status.Message)
 	}
 	return promotion, nil
 }
@@ -131,11 +131,11 @@ func (j *Journey) deployed(ctx context.Context, env v1alpha1.EnvironmentName, co
 	ready := apimeta.FindStatusCondition(applied.Status.Conditions, meta.ReadyCondition)
 	switch {
 	case !strings.HasSuffix(applied.Status.LastAppliedRevision, ":"+commit):
-		return fmt.Errorf("Kustomization %s has applied %q, not yet %s", applied.Name, applied.Status.LastAppliedRevision, short(commit))
+		return fmt.Errorf("the Kustomization %s has applied %q, not yet %s", applied.Name, applied.Status.LastAppliedRevision, short(commit))
 	case ready == nil || ready.Status != metav1.ConditionTrue:
-		return fmt.Errorf("Kustomization %s is not ready", applied.Name)
+		return fmt.Errorf("the Kustomization %s is not ready", applied.Name)
 	case applied.Spec.ServiceAccountName != Deployer:
-		return fmt.Errorf("Kustomization %s is applied as %q and not as %s", applied.Name, applied.Spec.ServiceAccountName, Deployer)
+		return fmt.Errorf("the Kustomization %s is applied as %q and not as %s", applied.Name, applied.Spec.ServiceAccountName, Deployer)
 	}
 	running := &appsv1.Deployment{}
 	if err := j.Client.Get(ctx, client.ObjectKey{Namespace: ApplicationName + "-" + string(env), Name: ApplicationName}, running); err != nil {

@@ -109,14 +109,19 @@ func (w *World) runOperator(ctx context.Context, kubeconfig string) error {
 }
 
 // freeAddresses returns loopback addresses that nobody listens on at the moment.
-func freeAddresses(ctx context.Context, count int) ([]string, error) {
-	var addresses []string
+func freeAddresses(ctx context.Context, count int) (addresses []string, err error) {
+	var listeners []net.Listener
+	defer func() { // only when all are found, so that no two are the same
+		for _, listener := range listeners {
+			err = errors.Join(err, listener.Close())
+		}
+	}()
 	for range count {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("finding a free port: %w", err)
 		}
-		defer func() { _ = listener.Close() }() // only when all are found, so that no two are the same
+		listeners = append(listeners, listener)
 		addresses = append(addresses, listener.Addr().String())
 	}
 	return addresses, nil

@@ -193,7 +193,7 @@ func (j *Journey) deployedToMain(ctx context.Context) error {
 			return err
 		}
 		if promotion.Status.DeployedRelease != merge.Name {
-			return fmt.Errorf("Promotion %s deployed %s, not the merge %s", promotion.Name, promotion.Status.DeployedRelease, merge.Name)
+			return fmt.Errorf("the Promotion %s deployed %s, not the merge %s", promotion.Name, promotion.Status.DeployedRelease, merge.Name)
 		}
 		if err := j.runs(ctx, mainline, j.Merge); err != nil {
 			return err
@@ -248,7 +248,7 @@ func (j *Journey) deployedToProduction(ctx context.Context) error {
 			return err
 		}
 		if promotion.Status.Proof != string(v1alpha1.ProofCommit) {
-			return fmt.Errorf("Promotion %s was proven by %q and not by Commit", promotion.Name, promotion.Status.Proof)
+			return fmt.Errorf("the Promotion %s was proven by %q and not by Commit", promotion.Name, promotion.Status.Proof)
 		}
 		if err := j.runs(ctx, production, j.Merge); err != nil {
 			return err
