@@ -100,9 +100,15 @@ func statusOfNext(env *v1alpha1.EnvironmentState) CommitStatus {
 		}
 	}
 	if allPassed && env.PullRequest != nil {
-		found.State, found.Description = CommitSuccess, "the gates have passed"
+		return GatesPassed(env.Name, env.Next.Commit)
 	}
 	return found
+}
+
+// GatesPassed is what the head of a promotion pull request is told once the gates have passed, and before it is merged: GitHub
+// may require it for the merge.
+func GatesPassed(env v1alpha1.EnvironmentName, commit string) CommitStatus {
+	return CommitStatus{Environment: env, Commit: commit, State: CommitSuccess, Description: "the gates have passed"}
 }
 
 // failures are the deploys that ended badly and have nothing newer in their place.

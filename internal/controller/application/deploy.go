@@ -43,8 +43,8 @@ func (c *carrier) deploy(ctx context.Context) error {
 func (c *carrier) deployTo(ctx context.Context, env v1alpha1.EnvironmentName, release *v1alpha1.Release) error {
 	scope := c.Observer.Scope(c.observation, env, release)
 	source := render.Source(scope)
-	if c.credentialUnknown() {
-		// Without the credential's kind the source cannot be rendered. What exists stays as it is.
+	if c.repositoryUnusable() {
+		// A source that is made now could not be fetched, or from the wrong place. What exists stays as it is.
 		if live := c.observation.Sources[source.Name]; live == nil {
 			return nil
 		}
@@ -63,10 +63,19 @@ func (c *carrier) deployTo(ctx context.Context, env v1alpha1.EnvironmentName, re
 	return c.notOurs(ctx, env, err)
 }
 
-// credentialUnknown says that the Secret could not be read or understood.
-func (c *carrier) credentialUnknown() bool {
+// repositoryUnusable says that the Application names a repository or a credential with which nothing can be read: somebody has to
+// correct it first.
+func (c *carrier) repositoryUnusable() bool {
 	problem := c.state.GitHub.Problem
-	return problem != nil && (problem.Reason == v1alpha1.SecretNotFoundReason || problem.Reason == v1alpha1.SecretInvalidReason)
+	if problem == nil {
+		return false
+	}
+	switch problem.Reason {
+	case v1alpha1.SecretNotFoundReason, v1alpha1.SecretInvalidReason, v1alpha1.UnauthorizedReason,
+		v1alpha1.RepositoryInvalidReason, v1alpha1.RepositoryNotFoundReason:
+		return true
+	}
+	return false
 }
 
 // notOurs tells people about an object that stands where Mainstem's is to be, and leaves it alone. Other errors are returned.

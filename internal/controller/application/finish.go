@@ -56,12 +56,7 @@ func (c *carrier) tellGitHub(ctx context.Context, status v1alpha1.ApplicationSta
 		return
 	}
 	for _, wanted := range policy.CommitStatuses(c.state, status) {
-		_, err := c.observation.GitHub.EnsureStatus(ctx, wanted.Commit, github.Status{
-			Context:     render.CommitStatusContext(wanted.Environment),
-			State:       github.StatusState(wanted.State),
-			Description: render.CommitStatusDescription(wanted.Description),
-			TargetURL:   c.environmentURL(wanted.Environment),
-		})
+		err := c.ensureStatus(ctx, wanted)
 		if err == nil {
 			continue
 		}
@@ -72,6 +67,17 @@ func (c *carrier) tellGitHub(ctx context.Context, status v1alpha1.ApplicationSta
 		}
 		c.lookAgainAt(at)
 	}
+}
+
+// ensureStatus writes one commit status, unless GitHub has it already.
+func (c *carrier) ensureStatus(ctx context.Context, wanted policy.CommitStatus) error {
+	_, err := c.observation.GitHub.EnsureStatus(ctx, wanted.Commit, github.Status{
+		Context:     render.CommitStatusContext(wanted.Environment),
+		State:       github.StatusState(wanted.State),
+		Description: render.CommitStatusDescription(wanted.Description),
+		TargetURL:   c.environmentURL(wanted.Environment),
+	})
+	return err
 }
 
 // environmentURL is where people find the application in an environment, where the Environment says.

@@ -191,7 +191,8 @@ func (c *carrier) pullRequestText(ctx context.Context, promotion *v1alpha1.Promo
 	return text
 }
 
-// merge merges the pull request at exactly the candidate's commit, onto exactly the base on which that was decided.
+// merge merges the pull request at exactly the candidate's commit, onto exactly the base on which that was decided. The commit
+// status says first that the gates have passed: where the branch requires it, GitHub would not merge otherwise.
 func (c *carrier) merge(ctx context.Context, promotion *v1alpha1.Promotion, step policy.Step) policy.Step {
 	entry, release := c.state.Entry(promotion.Spec.Environment), c.state.Release(promotion.Spec.Release)
 	base, err := c.observation.GitHub.Branch(ctx, entry.Source.Branch)
@@ -203,6 +204,9 @@ func (c *carrier) merge(ctx context.Context, promotion *v1alpha1.Promotion, step
 		step = waiting(step, v1alpha1.MergeWaitingReason, fmt.Sprintf("branch %s moved: deciding again", entry.Source.Branch))
 		step.RecheckAt = c.state.Now
 		return step
+	}
+	if err := c.ensureStatus(ctx, policy.GatesPassed(promotion.Spec.Environment, release.Spec.Commit)); err != nil {
+		return c.refused(step, err)
 	}
 	result, err := c.observation.GitHub.MergePullRequest(ctx, github.MergeRequest{
 		Number: int(promotion.Status.PullRequest.Number), HeadSHA: release.Spec.Commit,
