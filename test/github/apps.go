@@ -32,6 +32,9 @@ type App struct {
 	Permissions map[string]string
 	// Repositories limits the installation to these full names. Empty: all of Owner's.
 	Repositories []string
+	// RateLimit is the number of requests an hour of the installation's tokens; zero means 5000. GitHub gives more to
+	// installations with more than 20 repositories or users, and to enterprises.
+	RateLimit int
 	// WebhookURL, if set, receives Events (empty: all) signed with WebhookSecret.
 	WebhookURL    string
 	WebhookSecret string
@@ -243,7 +246,7 @@ func createInstallationToken(c *call) (reply, error) {
 	}
 	token := &Token{
 		Value: "ghs_" + randomHex(18), Permissions: app.granted(), Repositories: app.Repositories,
-		ExpiresAt: c.wallNow().Add(c.options.TokenLifetime), app: app,
+		ExpiresAt: c.wallNow().Add(c.options.TokenLifetime), RateLimit: app.RateLimit, app: app,
 	}
 	if asked.Permissions != nil {
 		for name, level := range asked.Permissions {

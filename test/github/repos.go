@@ -1,7 +1,9 @@
 package github
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,6 +27,9 @@ type RepositoryOptions struct {
 	MergeMethods []string
 	// DeleteBranchOnMerge removes the head branch of a merged pull request.
 	DeleteBranchOnMerge bool
+	// Template is a repository of the same server whose branches, tags and history the new one begins with, as a push of
+	// all of them would leave it. It costs a copy of its files and no run of Git, so that a thousand are made in a second.
+	Template *Repository
 }
 
 // Repository is one repository of the emulator. Its exported methods play a person
@@ -90,7 +95,11 @@ func (s *Server) CreateRepository(fullName string, options RepositoryOptions) (*
 		protections: map[string]Protection{}, rules: map[string]Protection{},
 	}
 	repo.dir = filepath.Join(s.options.Dir, strconv.FormatInt(repo.id, 10)+".git")
-	if err := repo.initialize(); err != nil {
+	begin := repo.initialize
+	if options.Template != nil {
+		begin = repo.copyTemplate
+	}
+	if err := begin(); err != nil {
 		return nil, fmt.Errorf("creating repository %s: %w", fullName, err)
 	}
 	s.repos[strings.ToLower(fullName)] = repo
@@ -137,6 +146,20 @@ func (r *Repository) initialize() error {
 		return err
 	}
 	return os.WriteFile(hook, []byte(updateHook), 0o700)
+}
+
+// copyTemplate begins with what the template has, and with what is remembered of its history, which never changes.
+func (r *Repository) copyTemplate() error {
+	template := r.options.Template
+	if template.server != r.server {
+		return errors.New("its template is on another server")
+	}
+	if err := os.CopyFS(r.dir, os.DirFS(template.dir)); err != nil {
+		return fmt.Errorf("copying %s: %w", template.fullName(), err)
+	}
+	r.refs, r.commits = maps.Clone(template.refs), maps.Clone(template.commits)
+	r.comparisons, r.changes, r.ancestors = maps.Clone(template.comparisons), maps.Clone(template.changes), maps.Clone(template.ancestors)
+	return nil
 }
 
 func (r *Repository) fullName() string { return r.owner.login + "/" + r.name }

@@ -40,6 +40,24 @@ func TestRepositoryIsReadAndRedirectsOnceRenamed(t *testing.T) {
 	refused(t, err, 404, "Not Found")
 }
 
+func TestTemplateGivesItsHistoryAndNothingAfterwards(t *testing.T) {
+	w := newWorld(t, Options{})
+	second := Must(w.repo.Commit("develop", "Second", "alice", map[string]string{"VERSION": "2"}))
+	copied := Must(w.CreateRepository("acme/copy", RepositoryOptions{Template: w.repo}))
+	for _, branch := range []string{"main", "develop"} {
+		equal(t, branch, copied.Head(branch), w.repo.Head(branch))
+	}
+	dir := t.TempDir()
+	w.mustGit(dir, "clone", "--quiet", strings.Replace(w.cloneURL(aliceToken), name, "copy", 1), "copy")
+
+	third := Must(copied.Commit("develop", "Third", "alice", map[string]string{"VERSION": "3"}))
+	equal(t, "parent", Must(copied.CommitInfo(third)).Parents[0], second)
+	equal(t, "the template's head", w.repo.Head("develop"), second)
+	if _, err := w.repo.CommitInfo(third); err == nil {
+		t.Error("the template has a commit of its copy")
+	}
+}
+
 func TestBranchesWithSlashesAndPages(t *testing.T) {
 	w := newWorld(t, Options{})
 	for i := range 7 {
