@@ -14,6 +14,7 @@ import (
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -40,6 +41,9 @@ const (
 	// Busy : Flux is at it and says nothing.
 	Busy Verdict = "Busy"
 )
+
+// concurrent is how many objects are reported on at the same time: with many of them, the stub is not to be what is waited for.
+const concurrent = 4
 
 // Stub reports on what Mainstem makes in one API server.
 type Stub struct {
@@ -103,7 +107,7 @@ func (s *Stub) Run(ctx context.Context, fetcher, applier *rest.Config) error {
 		return fmt.Errorf("making the client of kustomize-controller: %w", err)
 	}
 	skip := true
-	options := controller.Options{SkipNameValidation: &skip}
+	options := controller.Options{SkipNameValidation: &skip, MaxConcurrentReconciles: concurrent}
 	if err := ctrl.NewControllerManagedBy(mgr).Named("source-stub").WithOptions(options).For(&sourcev1.GitRepository{}).
 		Complete(reconcile.Func(s.reconcileSource)); err != nil {
 		return fmt.Errorf("setting the stub up: %w", err)
@@ -180,6 +184,9 @@ func (s *Stub) reconcileKustomization(ctx context.Context, request reconcile.Req
 		setReady(&k.Status.Conditions, metav1.ConditionFalse, meta.ArtifactFailedReason, "Source artifact not found, retrying in 30s", k.Generation)
 	} else {
 		s.judge(&k, repository.Status.Artifact.Revision)
+	}
+	if equality.Semantic.DeepEqual(before.Status, k.Status) {
+		return reconcile.Result{}, nil
 	}
 	return reconcile.Result{}, client.IgnoreNotFound(s.applier.Status().Patch(ctx, &k, client.MergeFrom(before)))
 }
