@@ -175,6 +175,15 @@ func (r *Rig) Restart(ctx context.Context, name string) error {
 	return r.StartProcess(ctx, e.process)
 }
 
+// PID returns the process id of the last run of a process.
+func (r *Rig) PID(name string) (int, error) {
+	e, err := r.lookup(name)
+	if err != nil {
+		return 0, err
+	}
+	return e.run.cmd.Process.Pid, nil
+}
+
 func (r *Rig) lookup(name string) (entry, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
