@@ -43,6 +43,7 @@ func (o *Observer) repository(ctx context.Context, observation *Observation) err
 		return ctx.Err()
 	}
 	observation.FetchedAt = seen.FetchedAt
+	observation.Remark = remarkOn(seen.Repository)
 	if observation.GitHub, err = o.Clients.For(repository, credential); err != nil {
 		state.GitHub.Problem = problemOf(err)
 		return nil
@@ -93,10 +94,15 @@ func kindOf(app *v1alpha1.Application, credential github.Credential) render.Cred
 
 // problemOf is what an error of GitHub means for an Application.
 func problemOf(err error) *policy.Problem {
-	problem := &policy.Problem{Reason: v1alpha1.UnreachableReason, Message: err.Error()}
+	problem := &policy.Problem{Reason: ReasonOf(err), Message: err.Error()}
 	if at, known := github.RetryAt(err); known {
 		problem.RetryAt = at
 	}
+	return problem
+}
+
+// ReasonOf names what an error of GitHub means, as the condition RepositoryReachable does.
+func ReasonOf(err error) string {
 	var notFound *github.NotFoundError
 	var unauthorized *github.UnauthorizedError
 	var denied *github.PermissionDeniedError
@@ -104,15 +110,26 @@ func problemOf(err error) *policy.Problem {
 	var archived *github.ArchivedError
 	switch {
 	case errors.As(err, &notFound):
-		problem.Reason = v1alpha1.RepositoryNotFoundReason
+		return v1alpha1.RepositoryNotFoundReason
 	case errors.As(err, &unauthorized):
-		problem.Reason = v1alpha1.UnauthorizedReason
+		return v1alpha1.UnauthorizedReason
 	case errors.As(err, &denied), errors.As(err, &archived):
-		problem.Reason = v1alpha1.PermissionDeniedReason
+		return v1alpha1.PermissionDeniedReason
 	case errors.As(err, &limited):
-		problem.Reason = v1alpha1.RateLimitedReason
+		return v1alpha1.RateLimitedReason
 	}
-	return problem
+	return v1alpha1.UnreachableReason
+}
+
+// remarkOn says what people should know of a repository that can be read.
+func remarkOn(info github.RepositoryInfo) string {
+	switch {
+	case info.Moved:
+		return fmt.Sprintf("the repository is %s now, and webhooks about it come under that name: write its new address into spec.repository.url", info.FullName)
+	case info.Archived:
+		return "the repository is archived and so read-only, nothing can be merged or told there: unarchive it on GitHub, or suspend the Application"
+	}
+	return ""
 }
 
 func commitOf(commit github.Commit) policy.Commit {

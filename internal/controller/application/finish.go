@@ -20,17 +20,23 @@ import (
 	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
-// finish reports: one patch of the Application's status where it differs, then what people see on GitHub.
+// finish reports: one patch of the Application's status where it differs, then what people see on GitHub. A second patch follows
+// only where GitHub begins or ends to refuse that.
 func (c *carrier) finish(ctx context.Context, requested string) (ctrl.Result, error) {
 	status, recheck := policy.Report(c.state)
 	status.LastHandledReconcileAt = requested
+	if c.state.Application.Spec.Suspend {
+		return ctrl.Result{}, c.writeStatus(ctx, status)
+	}
+	keepRemark(c.state.Application.Status, &status)
 	if err := c.writeStatus(ctx, status); err != nil {
 		return ctrl.Result{}, err
 	}
-	if c.state.Application.Spec.Suspend {
-		return ctrl.Result{}, nil
+	status = *status.DeepCopy()
+	remark(&status, c.observation.Remark, c.tellGitHub(ctx, status))
+	if err := c.writeStatus(ctx, status); err != nil {
+		return ctrl.Result{}, err
 	}
-	c.tellGitHub(ctx, status)
 	c.lookAgainAt(recheck)
 	c.lookAgainAt(c.observation.NextLook())
 	return ctrl.Result{RequeueAfter: max(c.again.Sub(c.Now()), time.Millisecond)}, nil
@@ -50,23 +56,27 @@ func (c *carrier) writeStatus(ctx context.Context, status v1alpha1.ApplicationSt
 }
 
 // tellGitHub writes the commit statuses that differ from what GitHub has. They are for people: what goes wrong with them is
-// tried again, and stops nothing.
-func (c *carrier) tellGitHub(ctx context.Context, status v1alpha1.ApplicationStatus) {
+// tried again, and stops nothing. It returns what only a person can mend, or nothing.
+func (c *carrier) tellGitHub(ctx context.Context, status v1alpha1.ApplicationStatus) string {
 	if c.observation.GitHub == nil || c.observation.Credential == render.CredentialAnonymous || c.state.GitHub.Problem != nil {
-		return
+		return ""
 	}
 	for _, wanted := range policy.CommitStatuses(c.state, status) {
 		err := c.ensureStatus(ctx, wanted)
 		if err == nil {
 			continue
 		}
-		logf.FromContext(ctx).Error(err, "The commit status could not be written", "commit", wanted.Commit, "environment", wanted.Environment)
 		at, known := github.RetryAt(err)
 		if !known {
 			at = c.state.Now.Add(effectRetry)
 		}
 		c.lookAgainAt(at)
+		if reasonOf(err) == v1alpha1.PermissionDeniedReason {
+			return err.Error() // The others would be refused alike.
+		}
+		logf.FromContext(ctx).Error(err, "The commit status could not be written", "commit", wanted.Commit, "environment", wanted.Environment)
 	}
+	return ""
 }
 
 // ensureStatus writes one commit status, unless GitHub has it already.

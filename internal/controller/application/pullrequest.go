@@ -14,6 +14,7 @@ import (
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/github"
+	"github.com/mainstem-dev/mainstem/internal/observe"
 	"github.com/mainstem-dev/mainstem/internal/policy"
 	"github.com/mainstem-dev/mainstem/internal/render"
 )
@@ -68,22 +69,17 @@ func (e *foreignError) Error() string {
 		e.number, e.marker.Instance, e.marker.Namespace, e.marker.Application)
 }
 
+// reasonOf names what stands in the way: what is about our branch and pull request, or else what is about GitHub.
 func reasonOf(err error) string {
 	var moved *github.BranchMovedError
-	var denied *github.PermissionDeniedError
-	var limited *github.RateLimitedError
 	var foreign *foreignError
 	switch {
 	case errors.As(err, &moved):
 		return v1alpha1.BranchMovedReason
 	case errors.As(err, &foreign):
 		return v1alpha1.PullRequestForeignReason
-	case errors.As(err, &denied):
-		return v1alpha1.PermissionDeniedReason
-	case errors.As(err, &limited):
-		return v1alpha1.RateLimitedReason
 	}
-	return v1alpha1.UnreachableReason
+	return observe.ReasonOf(err)
 }
 
 // ensurePullRequest sees that the promotion branch is at the candidate's commit, and that there is one open pull request from it
