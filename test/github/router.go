@@ -185,10 +185,11 @@ func (c *call) run(path string, header http.Header) (reply, error) {
 	if err := c.findRepository(); err != nil {
 		return reply{}, err
 	}
+	// GitHub says what would have been enough when it refuses, too.
+	header.Set("X-Accepted-Github-Permissions", c.route.needs.String())
 	if err := c.authorize(); err != nil {
 		return reply{}, err
 	}
-	header.Set("X-Accepted-Github-Permissions", c.route.needs.String())
 	return c.route.handle(c)
 }
 
