@@ -13,8 +13,24 @@ import (
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 )
 
-// promotionPolicyRefusals are Promotions that somebody may not create.
+// promotionPolicyRefusals are Promotions that somebody may not create, delete, or have deleted.
 var promotionPolicyRefusals = []refusal{
+	{
+		name:       "deleting what says which release runs",
+		rule:       policyRule("promotions.mainstem.dev", "may not delete a Promotion into Environment "),
+		as:         tess,
+		refused:    deleting(promotion),
+		acceptedAs: alice,
+		accepted:   deleting(promotion),
+	},
+	{
+		name:       "deleting by way of the garbage collector",
+		rule:       policyRule("promotions.mainstem.dev", "may not change the owners of a Promotion "),
+		as:         tess,
+		refused:    updating(promotion, owned),
+		acceptedAs: tess,
+		accepted:   updating(promotion, labelled),
+	},
 	{
 		name:     "in another's name",
 		rule:     policyRule("promotions.mainstem.dev", "promote in your own name"),
@@ -39,7 +55,7 @@ var promotionPolicyRefusals = []refusal{
 	},
 	{
 		name:       "without the verb, as administrator of the namespace",
-		rule:       policyRule("promotions.mainstem.dev", "ask for the verb promote on environments.mainstem.dev/"),
+		rule:       policyRule("promotions.mainstem.dev", "may not promote into Environment "),
 		as:         tess,
 		refused:    creating(promotion, requestedBy(tess)),
 		acceptedAs: alice,
@@ -285,11 +301,13 @@ func TestCleanersPass(t *testing.T) {
 	}
 	changes := map[string]attempt{
 		"disown a hold":          updating(hold, owned),
+		"disown a promotion":     updating(promotion, owned),
 		"disown a release":       updating(release, owned),
 		"disown a kustomization": updating(kustomization, owned),
 	}
 	collections := map[string]attempt{
 		"delete all holds":           deletingAll(hold),
+		"delete all promotions":      deletingAll(promotion),
 		"delete all releases":        deletingAll(release),
 		"delete all kustomizations":  deletingAll(kustomization),
 		"delete all gitrepositories": deletingAll(gitRepository),
