@@ -73,8 +73,10 @@ func nextStep(s *State, p *v1alpha1.Promotion) Step {
 	return pending(s, p)
 }
 
-// cancelled ends a Promotion whose Application, Environment, entry or Release is not there.
+// cancelled ends a Promotion whose Application, Environment, entry or Release is not there, and one that would go back to what was
+// never proven where it goes.
 func cancelled(s *State, p *v1alpha1.Promotion) (Step, bool) {
+	begun := phase(p) == v1alpha1.PromotionDeploying
 	switch {
 	case !s.Application.DeletionTimestamp.IsZero():
 		return cancel(v1alpha1.ApplicationGoneReason, "the Application is being deleted"), true
@@ -82,9 +84,14 @@ func cancelled(s *State, p *v1alpha1.Promotion) (Step, bool) {
 		return cancel(v1alpha1.EnvironmentGoneReason, fmt.Sprintf("the Application does not list Environment %s", p.Spec.Environment)), true
 	case s.Environments[p.Spec.Environment] == nil:
 		return cancel(v1alpha1.EnvironmentGoneReason, fmt.Sprintf("there is no Environment %s", p.Spec.Environment)), true
-	case s.release(p.Spec.Release) == nil && phase(p) != v1alpha1.PromotionDeploying:
+	case s.release(p.Spec.Release) == nil && !begun:
 		return cancel(v1alpha1.ReleaseNotFoundReason, fmt.Sprintf(
 			"Application %s has no Release %s: see kubectl get releases, and create a Promotion of one of them", p.Spec.Application, p.Spec.Release)), true
+	case p.Spec.Rollback && !begun:
+		e := entrance{env: p.Spec.Environment, candidate: s.release(p.Spec.Release), promotion: p}
+		if g := provenHere(e); !g.Passed() && !e.bypassed(GateProven) {
+			return cancel(g.Reason, g.Message), true
+		}
 	}
 	return Step{}, false
 }
@@ -112,11 +119,6 @@ func pending(s *State, p *v1alpha1.Promotion) Step {
 	}
 	if way.ended != nil {
 		return *way.ended
-	}
-	for _, g := range results {
-		if g.Outcome == v1alpha1.GateFailed && g.Reason == v1alpha1.NotProvenHereReason {
-			return cancel(g.Reason, g.Message)
-		}
 	}
 	if !passed(results) {
 		step.Message = "waiting for " + unmet(results)
@@ -203,8 +205,9 @@ func superseded(release, promotion string) Step {
 }
 
 // overtakes returns the newer candidate that takes a waiting Promotion's place, or nil. A promotion that a person asked for, that
-// somebody has approved, or that waits for nothing but time, finishes first: otherwise a busy upstream would starve this one. An
-// approval does not keep one that cannot finish.
+// somebody has approved, or that waits for nothing but time or checks that are running, finishes first: otherwise a busy upstream
+// would starve this one. For the same reason one whose gates have passed yields only to one whose gates have passed, too. None of
+// this keeps a promotion that cannot finish.
 func overtakes(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
 	if s.byHand(p) || p.Spec.Rollback || standstill(s, p.Spec.Environment) != nil {
 		return nil
@@ -218,7 +221,12 @@ func overtakes(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
 	}
 	way := wayIn(s, p, release)
 	results := gates(s, entrance{env: p.Spec.Environment, candidate: release, deployed: way.deploy, promotion: p})
-	if onlySoakUnmet(results) || (len(s.approvalsOf(p)) > 0 && !hopeless(way, results)) {
+	switch {
+	case hopeless(way, results):
+		return next
+	case len(s.approvalsOf(p)) > 0 || onlyComing(results):
+		return nil
+	case passed(results) && !passed(gates(s, entrance{env: p.Spec.Environment, candidate: next})):
 		return nil
 	}
 	return next

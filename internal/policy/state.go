@@ -290,13 +290,13 @@ func phase(p *v1alpha1.Promotion) v1alpha1.PromotionPhase {
 }
 
 // Active returns the one Promotion into an environment that may move, or nil: one that is deploying goes first, then the newest
-// that a person asked for, then one that is merging, then the oldest. Every other one that is not over waits for it or yields to
-// it. People go before a merge, which GitHub may refuse for days; one that did happen is found on the branch.
+// that a person asked for, then one that is merging, then the oldest. Every other one that is not over waits for it, yields to it,
+// or can only end. People go before a merge, which GitHub may refuse for days; one that did happen is found on the branch.
 func Active(s *State, env v1alpha1.EnvironmentName) *v1alpha1.Promotion {
 	var active *v1alpha1.Promotion
 	for _, p := range s.promotionsInto(env) {
-		if phase(p).Terminal() {
-			continue
+		if _, gone := cancelled(s, p); gone || phase(p).Terminal() {
+			continue // It takes nobody's place: a mistyped name must not cost what waits there its approvals.
 		}
 		if active == nil || rankOf(s, p) > rankOf(s, active) || (rankOf(s, p) == rankOf(s, active) && s.byHand(p)) {
 			active = p
