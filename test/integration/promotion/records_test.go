@@ -6,7 +6,6 @@ package promotion
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync/atomic"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -107,6 +106,18 @@ func (w *world) gate(ctx context.Context, env, name string) v1alpha1.GateStatus 
 	return v1alpha1.GateStatus{}
 }
 
+// finishes waits until a Promotion is in a phase for a reason, and returns it.
+func (w *world) finishes(ctx context.Context, promotion *v1alpha1.Promotion, phase v1alpha1.PromotionPhase, reason string) v1alpha1.Promotion {
+	GinkgoHelper()
+	var found v1alpha1.Promotion
+	Eventually(func(g Gomega) {
+		g.Expect(admin.Get(ctx, client.ObjectKeyFromObject(promotion), &found)).To(Succeed())
+		g.Expect(found.Status.Phase).To(Equal(phase), "%s\n%s", found.Status.Message, w.story(ctx))
+		g.Expect(found.Status.Reason).To(Equal(reason), "%s\n%s", found.Status.Message, w.story(ctx))
+	}).WithContext(ctx).Should(Succeed())
+	return found
+}
+
 // asks waits until there is a Promotion of a commit into an environment that waits for its gates.
 func (w *world) asks(ctx context.Context, env, commit string) v1alpha1.Promotion {
 	GinkgoHelper()
@@ -117,9 +128,4 @@ func (w *world) asks(ctx context.Context, env, commit string) v1alpha1.Promotion
 		g.Expect(promotion.Status.Phase).To(Equal(v1alpha1.PromotionPending), "%s", w.story(ctx))
 	}).WithContext(ctx).Should(Succeed())
 	return promotion
-}
-
-// haveWords matches an error of the API server that forbids something, in these words.
-func forbidden(words string) func(error) bool {
-	return func(err error) bool { return err != nil && strings.Contains(err.Error(), words) }
 }
