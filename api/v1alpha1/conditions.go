@@ -39,6 +39,8 @@ const (
 	TargetMissingReason = "TargetMissing"
 	// TargetConflictReason : an object that is not Mainstem's stands where a generated one is to be.
 	TargetConflictReason = "TargetConflict"
+	// DeployInvalidReason : what is deployed cannot be rendered as the Application declares it.
+	DeployInvalidReason = "DeployInvalid"
 	// PromotionBranchSharedReason : the pull requests of two Applications would meet on one repository and base.
 	PromotionBranchSharedReason = "PromotionBranchShared"
 	// UnknownVariableReason : a template uses a variable that does not exist.

@@ -118,13 +118,13 @@ func (o *Observer) Observe(ctx context.Context, app *v1alpha1.Application) (*Obs
 	if err := o.cluster(ctx, observation); err != nil {
 		return nil, err
 	}
+	if err := o.flux(ctx, observation); err != nil {
+		return nil, err
+	}
 	if app.Spec.Suspend {
 		return observation, nil
 	}
 	if err := o.repository(ctx, observation); err != nil {
-		return nil, err
-	}
-	if err := o.flux(ctx, observation); err != nil {
 		return nil, err
 	}
 	o.templates(observation)

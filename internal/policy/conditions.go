@@ -6,6 +6,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -39,6 +40,8 @@ func reportConditions(s *State, status *v1alpha1.ApplicationStatus) {
 		set(v1alpha1.ReadyCondition, metav1.ConditionFalse, reason, message)
 	case moving != "":
 		set(v1alpha1.ReadyCondition, metav1.ConditionUnknown, v1alpha1.ProgressingReason, moving)
+	case !slices.ContainsFunc(status.Environments, func(e v1alpha1.EnvironmentState) bool { return e.Current != nil }):
+		set(v1alpha1.ReadyCondition, metav1.ConditionUnknown, v1alpha1.NotDeployedReason, "nothing is deployed yet")
 	default:
 		set(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.HealthyReason, "what runs is healthy")
 	}

@@ -68,7 +68,12 @@ func Report(s *State) (v1alpha1.ApplicationStatus, time.Time) {
 		again = s.GitHub.Problem.RetryAt
 	}
 	for i := range s.Application.Spec.Environments {
-		state, recheck := reportEnvironment(s, &s.Application.Spec.Environments[i])
+		entry := &s.Application.Spec.Environments[i]
+		if s.Application.Spec.Suspend {
+			environments = append(environments, reportSuspended(s, entry))
+			continue
+		}
+		state, recheck := reportEnvironment(s, entry)
 		environments = append(environments, state)
 		again = earliest(again, recheck)
 	}
@@ -76,6 +81,21 @@ func Report(s *State) (v1alpha1.ApplicationStatus, time.Time) {
 	status.Summary = cut(summary(s, environments), 1024)
 	reportConditions(s, &status)
 	return status, again
+}
+
+// reportSuspended keeps what was known when the Application was suspended, and follows only what Flux says.
+func reportSuspended(s *State, entry *v1alpha1.ApplicationEnvironment) v1alpha1.EnvironmentState {
+	state := v1alpha1.EnvironmentState{Name: entry.Name}
+	if before := s.statusOf(entry.Name); before != nil {
+		state = *before.DeepCopy()
+	}
+	state.DeletionPolicy = cmp.Or(entry.DeletionPolicy, v1alpha1.DeletionOrphan)
+	state.Current = nil
+	if current := Health(s, entry.Name); current.Commit != "" {
+		state.Current = &current
+	}
+	setEnvironmentReady(s, &state)
+	return state
 }
 
 func reportEnvironment(s *State, entry *v1alpha1.ApplicationEnvironment) (v1alpha1.EnvironmentState, time.Time) {

@@ -29,20 +29,42 @@ func (r *Reconciler) finalize(ctx context.Context, app *v1alpha1.Application) er
 		client.MatchingLabels{v1alpha1.InstanceLabel: r.Observer.Instance, v1alpha1.ApplicationLabel: app.Name}); err != nil {
 		return fmt.Errorf("listing Kustomizations: %w", err)
 	}
+	gone := map[string]v1alpha1.DeletionPolicy{}
 	for i := range kustomizations.Items {
 		kustomization := &kustomizations.Items[i]
 		deletion := finalPolicy(app, v1alpha1.EnvironmentName(kustomization.Labels[v1alpha1.EnvironmentLabel]))
 		if err := r.release(ctx, kustomization, deletion); err != nil {
 			return err
 		}
-		if deletion == v1alpha1.DeletionDelete {
-			if err := r.releaseSource(ctx, kustomization); err != nil {
-				return err
-			}
-		}
+		gone[kustomization.Name] = deletion
+	}
+	if err := r.finalizeSources(ctx, app, gone); err != nil {
+		return err
 	}
 	controllerutil.RemoveFinalizer(app, v1alpha1.Finalizer)
 	return r.patchFinalizers(ctx, app)
+}
+
+// finalizeSources lets go of the sources of an Application's repository that nothing else needs.
+func (r *Reconciler) finalizeSources(ctx context.Context, app *v1alpha1.Application, gone map[string]v1alpha1.DeletionPolicy) error {
+	uses, err := r.usesOfSources(ctx, app.Namespace, gone)
+	if err != nil {
+		return err
+	}
+	var sources sourcev1.GitRepositoryList
+	if err := r.Client.List(ctx, &sources, client.InNamespace(app.Namespace), client.MatchingLabels{v1alpha1.InstanceLabel: r.Observer.Instance}); err != nil {
+		return fmt.Errorf("listing GitRepositories: %w", err)
+	}
+	for i := range sources.Items {
+		source := &sources.Items[i]
+		if source.Spec.URL != render.SourceURL(app.Spec.Repository.URL) {
+			continue
+		}
+		if err := r.releaseSource(ctx, source, uses[source.Name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // finalPolicy is what an Application's entry says, or said when it was last seen.
@@ -58,27 +80,4 @@ func finalPolicy(app *v1alpha1.Application, env v1alpha1.EnvironmentName) v1alph
 		}
 	}
 	return v1alpha1.DeletionOrphan
-}
-
-// releaseSource deletes the source of a Kustomization that is being deleted, unless another one refers to it. Flux needs no source
-// to prune.
-func (r *Reconciler) releaseSource(ctx context.Context, gone *kustomizev1.Kustomization) error {
-	var kustomizations kustomizev1.KustomizationList
-	if err := r.Client.List(ctx, &kustomizations, client.InNamespace(gone.Namespace)); err != nil {
-		return fmt.Errorf("listing Kustomizations: %w", err)
-	}
-	for i := range kustomizations.Items {
-		if other := &kustomizations.Items[i]; other.Name != gone.Name && other.Spec.SourceRef.Name == gone.Spec.SourceRef.Name {
-			return nil
-		}
-	}
-	var source sourcev1.GitRepository
-	key := client.ObjectKey{Namespace: gone.Namespace, Name: gone.Spec.SourceRef.Name}
-	if err := r.Client.Get(ctx, key, &source); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	if source.Labels[v1alpha1.InstanceLabel] != r.Observer.Instance || source.Labels[render.ManagedByLabel] != render.ManagedBy {
-		return nil
-	}
-	return r.Applier.Delete(ctx, &source)
 }
