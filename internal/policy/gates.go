@@ -37,8 +37,8 @@ type GateResult struct {
 	Since, Until time.Time
 	// RecheckAt is when time alone may change the outcome; zero where it cannot.
 	RecheckAt time.Time
-	// soak marks gates that only time can open.
-	soak bool
+	// coming says that the gate decides by itself before long: time passes, or checks are running.
+	coming bool
 }
 
 // Passed says whether the gate lets the release in.
@@ -258,7 +258,7 @@ func judgeChecks(e entrance, gate *v1alpha1.ChecksGate, runs []Check) GateResult
 		return GateResult{Outcome: v1alpha1.GateWaiting, Reason: "NoChecks", Brief: "a first check", Message: fmt.Sprintf("no check has reported on %s yet", commit)}
 	case len(pending)+len(absent) > 0:
 		waiting := slices.Concat(pending, absent)
-		return GateResult{Outcome: v1alpha1.GateWaiting, Reason: "ChecksPending", Brief: "checks: " + list(waiting),
+		return GateResult{Outcome: v1alpha1.GateWaiting, Reason: "ChecksPending", Brief: "checks: " + list(waiting), coming: len(absent) == 0,
 			Message: fmt.Sprintf("waiting on %s for %s", commit, list(waiting))}
 	}
 	return GateResult{Outcome: v1alpha1.GatePassed, Reason: "ChecksPassed", Message: fmt.Sprintf("passed on %s: %s", commit, list(wanted))}
@@ -268,14 +268,14 @@ func judgeChecks(e entrance, gate *v1alpha1.ChecksGate, runs []Check) GateResult
 func soak(s *State, e entrance, gate *v1alpha1.SoakGate) GateResult {
 	found := prove(s, e.env, subjectOf(e.candidate))
 	if !found.proven() {
-		return GateResult{Outcome: v1alpha1.GateWaiting, Reason: ReasonNotProven, Brief: "soak", soak: true,
+		return GateResult{Outcome: v1alpha1.GateWaiting, Reason: ReasonNotProven, Brief: "soak",
 			Message: fmt.Sprintf("the soak begins when %s is proven in %s", short(e.candidate.Spec.Commit), found.missing)}
 	}
 	since := found.at
 	for _, up := range s.upstreams(e.env) {
 		health := Health(s, up)
 		if health.Healthy == metav1.ConditionFalse || health.HealthySince == nil {
-			return GateResult{Outcome: v1alpha1.GateWaiting, Reason: "UpstreamUnhealthy", Brief: "soak, while " + string(up) + " is not healthy", soak: true,
+			return GateResult{Outcome: v1alpha1.GateWaiting, Reason: "UpstreamUnhealthy", Brief: "soak, while " + string(up) + " is not healthy",
 				Message: fmt.Sprintf("%s is not healthy: the soak begins anew when it is", up)}
 		}
 		if health.HealthySince.After(since) {
@@ -284,7 +284,7 @@ func soak(s *State, e entrance, gate *v1alpha1.SoakGate) GateResult {
 	}
 	until := since.Add(gate.Duration.Duration)
 	if s.Now.Before(until) {
-		return GateResult{Outcome: v1alpha1.GateWaiting, Reason: "Soaking", Brief: "soak until " + clock(until), soak: true,
+		return GateResult{Outcome: v1alpha1.GateWaiting, Reason: "Soaking", Brief: "soak until " + clock(until), coming: true,
 			Message: fmt.Sprintf("proven and healthy in %s since %s, soaking for %s", joined(s.upstreams(e.env)), instant(since), gate.Duration.Duration),
 			Since:   since, Until: until, RecheckAt: until}
 	}
@@ -318,19 +318,9 @@ func passed(results []GateResult) bool {
 	return !slices.ContainsFunc(results, func(g GateResult) bool { return !g.Passed() })
 }
 
-// onlySoakUnmet says that nothing but time keeps the release out.
-func onlySoakUnmet(results []GateResult) bool {
-	waiting := 0
-	for _, g := range results {
-		if g.Passed() {
-			continue
-		}
-		if !g.soak || g.Reason != "Soaking" {
-			return false
-		}
-		waiting++
-	}
-	return waiting > 0
+// onlyComing says that what keeps the release out decides by itself before long.
+func onlyComing(results []GateResult) bool {
+	return !passed(results) && !slices.ContainsFunc(results, func(g GateResult) bool { return !g.Passed() && !g.coming })
 }
 
 // recheck is when time alone may change one of the gates.
