@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -483,4 +484,13 @@ func briefStep(step Step) string {
 		}
 	}
 	return words
+}
+
+// marshal is a value byte for byte, as the API server would store it.
+func marshal(value any) string {
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
