@@ -102,7 +102,7 @@ type Deploy struct {
 
 // KustomizeDeploy becomes the spec of a Flux Kustomization. The variables ${app}, ${namespace}, ${environment}, ${commit},
 // ${shortCommit} (12 characters), ${branch} and, for releases by tag, ${tag} and ${version} (the tag's semver without v) are
-// replaced in path, targetNamespace, substitute and images.
+// replaced in path, targetNamespace, substitute, images, and the names and namespaces of healthChecks.
 type KustomizeDeploy struct {
 	// Path is the directory in the repository, e.g. ./deploy/${environment}. Default in an Application: the root.
 	// +kubebuilder:validation:MaxLength=1024

@@ -90,13 +90,13 @@ func CheckTemplates(app *v1alpha1.Application, entry *v1alpha1.ApplicationEnviro
 	})
 }
 
-// MissingVariables gives the variables that the entry's templates, or the Environment's url, use and that the release
-// lacks: tag and version where it is not a GitHub release, branch where only a tag leads to it. They come in the order of
-// [Variables], each once. Templates that [CheckTemplates] refuses are passed over.
+// MissingVariables gives the variables that the entry's templates use and that the release lacks: tag and version where it
+// is not a GitHub release, branch where only a tag leads to it. They come in the order of [Variables], each once. Templates
+// that [CheckTemplates] refuses are passed over. The Environment's url does not count: a link keeps nothing out.
 func MissingVariables(app *v1alpha1.Application, entry *v1alpha1.ApplicationEnvironment, env *v1alpha1.Environment, release *v1alpha1.Release) []string {
 	has := Scope{Application: app, Environment: env, Entry: entry, Release: release}.values()
 	lacks := map[string]bool{}
-	err := eachVariable(app, entry, env, func(_, variable string) error {
+	err := eachVariable(app, entry, nil, func(_, variable string) error {
 		if _, ok := has[variable]; !ok {
 			lacks[variable] = true
 		}
@@ -181,6 +181,8 @@ func (f deployField) overridden(entry *v1alpha1.ApplicationEnvironment) bool {
 		return ok
 	case "images":
 		return len(own.Images) > 0
+	case "healthChecks":
+		return len(own.HealthChecks) > 0
 	}
 	return false
 }
@@ -217,6 +219,15 @@ func eachTemplate(deploy *v1alpha1.KustomizeDeploy, visit func(at deployField, t
 			if err := replace(deployField{name: "images", within: fmt.Sprintf("[%d].%s", i, part.name)}, part.text); err != nil {
 				return err
 			}
+		}
+	}
+	for i := range deploy.HealthChecks {
+		check := &deploy.HealthChecks[i]
+		if err := replace(deployField{name: "healthChecks", within: fmt.Sprintf("[%d].name", i)}, &check.Name); err != nil {
+			return err
+		}
+		if err := replace(deployField{name: "healthChecks", within: fmt.Sprintf("[%d].namespace", i)}, &check.Namespace); err != nil {
+			return err
 		}
 	}
 	return nil

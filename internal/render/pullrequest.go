@@ -70,6 +70,11 @@ func PullRequestBranch(instance, base string) string {
 	return "mainstem/" + instance + "/" + base
 }
 
+// CompareURL is where people see on GitHub what a commit has that a branch lacks.
+func CompareURL(repository, branch, commit string) string {
+	return strings.TrimSuffix(SourceURL(repository), ".git") + "/compare/" + branch + "..." + commit
+}
+
 // PullRequestTitle is the title of a promotion pull request, of at most 256 characters.
 func PullRequestTitle(in PullRequest) string {
 	title := fmt.Sprintf("Promote %s %s to %s", in.Marker.Application, releaseTitle(in.Release), in.Marker.Environment)

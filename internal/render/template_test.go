@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fluxcd/pkg/apis/kustomize"
+	"github.com/fluxcd/pkg/apis/meta"
 	"pgregory.net/rapid"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
@@ -129,7 +130,10 @@ func TestMissingVariables(t *testing.T) {
 		{"tag only", "no branch leads to it", scopeFor(usesAll, taggedOnly), []string{"branch"}},
 		{"tag that is no version", "the tag is there, its version is not", scopeFor(usesAll, taggedOnly,
 			func(s *render.Scope) { s.Release.Spec.Version = "" }), []string{"branch", "version"}},
-		{"url", "a link to nowhere counts too", scopeFor(func(s *render.Scope) { s.Environment.Spec.URL = "https://${version}.example.com" }), []string{"version"}},
+		{"health checks", "they name what the release deploys", scopeFor(func(s *render.Scope) {
+			s.Application.Spec.Deploy.Kustomize.HealthChecks = []meta.NamespacedObjectKindReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: "podinfo-${version}", Namespace: "podinfo-${environment}"}}
+		}), []string{"version"}},
+		{"url", "a link keeps nothing out", scopeFor(func(s *render.Scope) { s.Environment.Spec.URL = "https://${version}.example.com" }), nil},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -168,6 +168,7 @@ func (c *carrier) pullRequestText(ctx context.Context, promotion *v1alpha1.Promo
 		Merge:          entry.PullRequest.Merge,
 		EnvironmentURL: render.EnvironmentURL(c.Observer.Scope(c.observation, env, release)),
 	}
+	text.CompareURL = render.CompareURL(app.Spec.Repository.URL, text.Base, release.Spec.Commit)
 	for _, gate := range step.Gates {
 		text.Gates = append(text.Gates, gate.Status())
 	}
