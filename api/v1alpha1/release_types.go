@@ -17,7 +17,6 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Tag",type=string,JSONPath=`.spec.tag`
 // +kubebuilder:printcolumn:name="Branch",type=string,JSONPath=`.spec.branch`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.spec.message`,priority=1
-// +kubebuilder:printcolumn:name="Proven",type=string,JSONPath=`.status.environments[?(@.provenAt)].name`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type Release struct {
 	metav1.TypeMeta   `json:",inline"`
