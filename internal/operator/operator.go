@@ -113,7 +113,7 @@ func newManager(config *rest.Config, o Options) (ctrl.Manager, error) {
 	config.UserAgent = "mainstem/" + o.Version
 	// The API server's own priority and fairness bounds what is asked of it.
 	config.QPS = -1
-	lease := o.LeaseDuration
+	lease, renew, retry := leaseTimes(o.LeaseDuration)
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
@@ -123,6 +123,8 @@ func newManager(config *rest.Config, o Options) (ctrl.Manager, error) {
 		LeaderElectionNamespace:       o.SystemNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		LeaseDuration:                 &lease,
+		RenewDeadline:                 &renew,
+		RetryPeriod:                   &retry,
 		Client: client.Options{Cache: &client.CacheOptions{
 			DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.ServiceAccount{}},
 		}},
@@ -137,6 +139,13 @@ func newManager(config *rest.Config, o Options) (ctrl.Manager, error) {
 		return nil, fmt.Errorf("adding the readiness check: %w", err)
 	}
 	return mgr, nil
+}
+
+// leaseTimes gives, for how long the others wait for a silent leader, until when a leader tries to renew its lease before it gives
+// up, and how often it does: in the proportions of Kubernetes' own components, 15 s to 10 s to 2 s. A leader must have given up
+// before another one takes over.
+func leaseTimes(duration time.Duration) (lease, renew, retry time.Duration) {
+	return duration, duration * 2 / 3, duration * 2 / 15
 }
 
 // whoAmI asks the API server for Mainstem's own user name: a Promotion that somebody else requested was made by hand.
