@@ -5,6 +5,7 @@ package application
 
 import (
 	"context"
+	"slices"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/runtime/predicates"
@@ -33,6 +34,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, woken <-chan event.Gener
 		Named("application").
 		WithOptions(options).
 		For(&v1alpha1.Application{}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{}))).
+		Watches(&v1alpha1.Application{}, handler.EnqueueRequestsFromMapFunc(r.besides), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.Promotion{}, handler.EnqueueRequestsFromMapFunc(named)).
 		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(named)).
 		Watches(&v1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(r.ofApproval)).
@@ -65,6 +67,30 @@ func labelled(_ context.Context, object client.Object) []reconcile.Request {
 		return requestFor(object.GetNamespace(), name)
 	}
 	return nil
+}
+
+// besides maps an Application that promotes through pull requests to the others of its repository that do: when it goes, or takes
+// another branch, the one that waited for its branch can have it.
+func (r *Reconciler) besides(ctx context.Context, object client.Object) []reconcile.Request {
+	keys := index.RepositoryOf(object)
+	if app, is := object.(*v1alpha1.Application); !is || len(keys) == 0 || !throughPullRequests(app) {
+		return nil
+	}
+	var peers v1alpha1.ApplicationList
+	if err := r.Client.List(ctx, &peers, client.MatchingFields{index.ApplicationsByRepository: keys[0]}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range peers.Items {
+		if peer := &peers.Items[i]; peer.UID != object.GetUID() && throughPullRequests(peer) {
+			requests = append(requests, requestFor(peer.Namespace, peer.Name)...)
+		}
+	}
+	return requests
+}
+
+func throughPullRequests(app *v1alpha1.Application) bool {
+	return slices.ContainsFunc(app.Spec.Environments, func(e v1alpha1.ApplicationEnvironment) bool { return e.PullRequest != nil })
 }
 
 func (r *Reconciler) ofApproval(ctx context.Context, object client.Object) []reconcile.Request {
