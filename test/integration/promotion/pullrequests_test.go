@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package promotion
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	emulator "github.com/mainstem-dev/mainstem/test/github"
+)
+
+const ciGate = "gates: [{name: ci, checks: {required: [build]}}]"
+
+// throughPullRequests is a world whose main is fed by pull requests from develop and has these gates. Both branches are at first.
+func throughPullRequests(ctx context.Context, main string) (w *world, first string) {
+	GinkgoHelper()
+	w = newWorld(ctx)
+	first = w.firstCommit()
+	w.environment(ctx, "develop", "")
+	w.environment(ctx, "main", main, "develop")
+	w.application(ctx, `
+- {name: develop#, source: {branch: develop}}
+- {name: main#, source: {branch: main}, pullRequest: {labels: [promotion]}}
+`)
+	return w, first
+}
+
+const promotionBranch = "mainstem/" + instance + "/main"
+
+var _ = Describe("A promotion pull request", func() {
+	It("is not needed where the base has the content already", func(ctx SpecContext) {
+		w, first := throughPullRequests(ctx, "")
+		w.runs(ctx, "main", first)
+
+		By("as a merge by hand of what is proven")
+		second := w.write("develop", "second", "second")
+		Expect(w.repository.ForcePush("main", second)).To(Succeed())
+		w.runs(ctx, "main", second)
+		Expect(w.repository.PullRequests()).NotTo(ContainElement(HaveField("Merged", true)))
+		w.staysAt(ctx, "main", second)
+	}, SpecTimeout(patience*2))
+
+	It("says what it promotes and how its gates stand, follows the newest, and merges when they pass", func(ctx SpecContext) {
+		w, first := throughPullRequests(ctx, ciGate)
+		w.pass(first, "build")
+		w.runs(ctx, "main", first)
+		second := w.write("develop", "Add the second page", "second")
+		pull := w.opens(ctx, "main", 1, second)
+		Expect(pull).To(And(HaveField("HeadRef", promotionBranch), HaveField("BaseRef", "main"), HaveField("Author", "mainstem-bot")))
+		Expect(pull.Labels).To(ConsistOf("promotion"))
+		Expect(pull.Title).To(And(ContainSubstring("podinfo"), ContainSubstring(second[:12])))
+		Expect(pull.Body).To(And(ContainSubstring("Add the second page"), ContainSubstring("ada"),
+			ContainSubstring("environment/ci | Waiting"), ContainSubstring(string(w.env("develop")))))
+
+		By("being moved to what comes after")
+		third := w.write("develop", "Add the third page", "third")
+		pull = w.opens(ctx, "main", 1, third)
+		w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionSuperseded, v1alpha1.SupersededReason)
+		Eventually(func() string { pull, _ = w.repository.PullRequest(1); return pull.Body }).WithContext(ctx).Should(And(
+			ContainSubstring("Add the second page"), ContainSubstring("Add the third page"), ContainSubstring(third[:12])))
+		w.pass(second, "build")
+		w.looksAgain(ctx)
+		Expect(w.repository.PullRequests()).To(HaveExactElements(HaveField("Merged", false)))
+
+		By("being kept as it should be when somebody edits it")
+		Expect(w.repository.EditPullRequest(1, "I know better", "ada")).To(Succeed())
+		Eventually(func() string { pull, _ = w.repository.PullRequest(1); return pull.Body }).WithContext(ctx).Should(ContainSubstring("Add the third page"))
+
+		w.pass(third, "build")
+		w.runs(ctx, "main", w.merges(ctx, 1))
+		pull, _ = w.repository.PullRequest(1)
+		Expect(pull.Body).To(ContainSubstring("environment/ci | Passed"))
+		Expect(w.repository.PullRequests()).To(HaveLen(1))
+		effects := github.Effects().In(w.repository.FullName()).By(emulator.SourceAPI)
+		Expect(effects.Count(emulator.PullOpened)).To(Equal(1))
+		Expect(effects.Count(emulator.PullMerged)).To(Equal(1))
+	}, SpecTimeout(patience*3))
+
+	It("that a person merges too early is merged, and deployed once the gates pass", func(ctx SpecContext) {
+		w, first := throughPullRequests(ctx, ciGate)
+		w.pass(first, "build")
+		w.runs(ctx, "main", first)
+		second := w.write("develop", "second", "second")
+		w.opens(ctx, "main", 1, second)
+		merge, err := w.repository.MergePullRequest(1, emulator.MergeCommit, "ada")
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(func() *v1alpha1.PullRequestStatus { return w.state(ctx, "main").PullRequest }).WithContext(ctx).Should(And(
+			Not(BeNil()), HaveField("State", v1alpha1.PullRequestMerged), HaveField("MergeCommit", merge), HaveField("MergedBy", "ada")), w.told(ctx))
+		w.waits(ctx, "main", "checks: build")
+		w.staysAt(ctx, "main", first)
+		w.pass(second, "build")
+		w.runs(ctx, "main", merge)
+		Expect(w.repository.PullRequests()).To(HaveLen(1))
+	}, SpecTimeout(patience*2))
+
+	It("that a person squashes is deployed as what it became", func(ctx SpecContext) {
+		w, first := throughPullRequests(ctx, ciGate)
+		w.pass(first, "build")
+		w.runs(ctx, "main", first)
+		second := w.write("develop", "second", "second")
+		w.opens(ctx, "main", 1, second)
+		squashed, err := w.repository.MergePullRequest(1, emulator.Squash, "ada")
+		Expect(err).NotTo(HaveOccurred())
+		w.pass(second, "build")
+		w.runs(ctx, "main", squashed)
+
+		By("so that the next one still has a base that is known")
+		third := w.write("develop", "third", "third")
+		w.opens(ctx, "main", 2, third)
+		w.pass(third, "build")
+		w.runs(ctx, "main", w.merges(ctx, 2))
+	}, SpecTimeout(patience*2))
+
+	It("that a person closes declines its release, until a person promotes it", func(ctx SpecContext) {
+		w, first := throughPullRequests(ctx, ciGate)
+		w.pass(first, "build")
+		w.runs(ctx, "main", first)
+		second := w.write("develop", "second", "second")
+		w.opens(ctx, "main", 1, second)
+		Expect(w.repository.ClosePullRequest(1, "ada")).To(Succeed())
+		w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionCancelled, v1alpha1.DeclinedReason)
+		w.pass(second, "build")
+		w.staysAt(ctx, "main", first)
+		Expect(w.repository.PullRequests()).To(HaveLen(1))
+		Expect(w.state(ctx, "main").WaitingFor).To(ContainSubstring("was rejected here (Declined)"), w.told(ctx))
+
+		_, err := w.person(ctx, "paula", "promote").promotes(ctx, "main", w.release(ctx, second, ""))
+		Expect(err).NotTo(HaveOccurred())
+		merge := w.merges(ctx, 2)
+		w.runs(ctx, "main", merge)
+		Expect(w.ledger(ctx, "main", w.release(ctx, second, "")).RejectedAt).To(BeNil())
+
+		By("and a newer one goes by itself")
+		third := w.write("develop", "third", "third")
+		w.opens(ctx, "main", 3, third)
+		w.pass(third, "build")
+		w.runs(ctx, "main", w.merges(ctx, 3))
+	}, SpecTimeout(patience*2))
+
+	It("that a person pushes to is left alone until they take it back", func(ctx SpecContext) {
+		w, first := throughPullRequests(ctx, ciGate)
+		w.pass(first, "build")
+		w.runs(ctx, "main", first)
+		second := w.write("develop", "second", "second")
+		w.opens(ctx, "main", 1, second)
+		pushed := w.write(promotionBranch, "one more thing", "more")
+		promotion := w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionPending, v1alpha1.BranchMovedReason)
+		Expect(promotion.Status.Message).To(ContainSubstring("somebody pushed " + pushed[:7]))
+		Expect(apimeta.IsStatusConditionTrue(promotion.Status.Conditions, v1alpha1.StalledCondition)).To(BeTrue())
+		w.pass(second, "build")
+		w.pass(pushed, "build")
+		w.staysAt(ctx, "main", first)
+		Expect(w.repository.Head(promotionBranch)).To(Equal(pushed))
+
+		Expect(w.repository.ForcePush(promotionBranch, second)).To(Succeed())
+		w.runs(ctx, "main", w.merges(ctx, 1))
+	}, SpecTimeout(patience*2))
+
+	It("waits in GitHub's words while GitHub does not merge, and goes on by itself", func(ctx SpecContext) {
+		w, first := throughPullRequests(ctx, "")
+		w.runs(ctx, "main", first)
+		Expect(w.repository.Protect("main", emulator.Protection{RequiredApprovals: 1})).To(Succeed())
+		second := w.write("develop", "second", "second")
+		w.opens(ctx, "main", 1, second)
+		w.waits(ctx, "main", "GitHub does not merge pull request #1 yet: ")
+		w.staysAt(ctx, "main", first)
+		Expect(w.state(ctx, "main").WaitingFor).To(ContainSubstring("approving review"), w.told(ctx))
+		Expect(w.repository.ApprovePullRequest(1, "ada")).To(Succeed())
+		w.looksAgain(ctx)
+		w.runs(ctx, "main", w.merges(ctx, 1))
+	}, SpecTimeout(patience*2))
+
+	It("is one for a base: another Application there is not accepted", func(ctx SpecContext) {
+		w, first := throughPullRequests(ctx, ciGate)
+		w.opensOrRuns(ctx, first)
+		other := w.called("second") // Of two that are made in the same second, the first by name is the first.
+		w.submit(ctx, other.draft(`
+- {name: develop#, source: {branch: develop}}
+- {name: main#, source: {branch: main}, pullRequest: {}}
+`))
+		other.runs(ctx, "develop", first)
+		Eventually(func() string { return other.accepted(ctx, "main") }).WithContext(ctx).Should(Equal(v1alpha1.PromotionBranchSharedReason), other.told(ctx))
+		Expect(other.state(ctx, "main").WaitingFor).To(ContainSubstring("Application " + w.namespace + "/podinfo already promotes into branch main"))
+
+		second := w.write("develop", "second", "second")
+		w.opens(ctx, "main", 1, second)
+		w.pass(second, "build")
+		w.runs(ctx, "main", w.merges(ctx, 1))
+		Expect(w.accepted(ctx, "main")).To(Equal(v1alpha1.AcceptedReason))
+		Expect(other.promotions(ctx, "main")).To(BeEmpty())
+		Expect(w.repository.PullRequests()).To(HaveLen(1))
+
+		By("until the first one goes")
+		Expect(admin.Delete(ctx, w.read(ctx))).To(Succeed())
+		Eventually(func() string { return other.accepted(ctx, "main") }).WithContext(ctx).Should(Equal(v1alpha1.AcceptedReason), other.told(ctx))
+	}, SpecTimeout(patience*2))
+})
+
+// opensOrRuns lets the first commit into main.
+func (w *world) opensOrRuns(ctx context.Context, first string) {
+	GinkgoHelper()
+	w.pass(first, "build")
+	w.runs(ctx, "main", first)
+}
+
+var _ = Describe("A hotfix on the base", func() {
+	It("between the gates and the merge is noticed, and neither is deployed as proven", func(ctx SpecContext) {
+		w, first := throughPullRequests(ctx, ciGate)
+		w.opensOrRuns(ctx, first)
+		second := w.write("develop", "second", "second")
+		w.opens(ctx, "main", 1, second)
+		hotfix := w.write("main", "hotfix", "hotfix")
+		w.pass(second, "build")
+		w.waits(ctx, "main", "diverged branch main")
+		Expect(w.gate(ctx, "main", "proven").Message).To(ContainSubstring("branch main is at " + hotfix[:7] + ", which was never proven in " + string(w.env("develop"))))
+		w.staysAt(ctx, "main", first)
+		Expect(w.repository.PullRequests()).To(HaveExactElements(HaveField("Merged", false)))
+
+		By("even when a person merges all the same")
+		merge, err := w.repository.MergePullRequest(1, emulator.MergeCommit, "ada")
+		Expect(err).NotTo(HaveOccurred())
+		w.waits(ctx, "main", "proof in "+string(w.env("develop")))
+		w.staysAt(ctx, "main", first)
+
+		By("until it is merged back and proven there")
+		back, err := w.repository.Merge("develop", "main", "ada")
+		Expect(err).NotTo(HaveOccurred())
+		w.pass(back, "build")
+		w.pass(merge, "build")
+		w.runs(ctx, "develop", back)
+		Eventually(func(g Gomega) {
+			current := w.state(ctx, "main").Current
+			g.Expect(current).NotTo(BeNil())
+			info, err := w.repository.CommitInfo(current.Commit)
+			g.Expect(err).NotTo(HaveOccurred())
+			merged, err := w.repository.CommitInfo(back)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(info.Tree).To(Equal(merged.Tree), "%s", w.story(ctx))
+		}).WithContext(ctx).Should(Succeed())
+	}, SpecTimeout(patience*2))
+
+	It("that is let in is a base that is known: what comes after goes its way", func(ctx SpecContext) {
+		w, first := throughPullRequests(ctx, ciGate)
+		w.opensOrRuns(ctx, first)
+		hotfix := w.write("main", "hotfix", "hotfix")
+		w.pass(hotfix, "build")
+		w.waits(ctx, "main", "branch main, which is at "+hotfix[:7]+" without proof in "+string(w.env("develop")))
+		w.staysAt(ctx, "main", first)
+		_, err := w.person(ctx, "paula", "promote", "bypass").promotes(ctx, "main", w.release(ctx, hotfix, ""), bypassing("proven"))
+		Expect(err).NotTo(HaveOccurred())
+		w.runs(ctx, "main", hotfix)
+		Expect(w.repository.PullRequests()).To(BeEmpty())
+
+		second := w.write("develop", "second", "second")
+		w.opens(ctx, "main", 1, second)
+		w.pass(second, "build")
+		w.runs(ctx, "main", w.merges(ctx, 1))
+		Expect(w.attempt(ctx, "main", w.release(ctx, second, "")).Status.Proof).To(Equal("Lineage"))
+	}, SpecTimeout(patience*2))
+
+	It("on top of the candidate is told as diverged", func(ctx SpecContext) {
+		w, first := throughPullRequests(ctx, ciGate)
+		w.opensOrRuns(ctx, first)
+		second := w.write("develop", "second", "second")
+		w.opens(ctx, "main", 1, second)
+		Expect(w.repository.CreateBranch("next", second)).To(Succeed())
+		ahead := w.write("next", "on top", "top")
+		Expect(w.repository.ForcePush("main", ahead)).To(Succeed())
+		w.pass(second, "build")
+		By("which is what GitHub takes for a merge of the pull request: what was proven goes in, what was not stays out")
+		w.runs(ctx, "main", second)
+		w.waits(ctx, "main", "branch main, which is at "+ahead[:7]+" without proof in "+string(w.env("develop")))
+		w.staysAt(ctx, "main", second)
+
+		By("until a person lets its head in")
+		w.pass(ahead, "build")
+		_, err := w.person(ctx, "paula", "promote", "bypass").promotes(ctx, "main", w.release(ctx, ahead, ""), bypassing("proven"))
+		Expect(err).NotTo(HaveOccurred())
+		w.runs(ctx, "main", ahead)
+	}, SpecTimeout(patience*2))
+})
