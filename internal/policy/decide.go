@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
@@ -71,15 +72,35 @@ func decide(s *State, env v1alpha1.EnvironmentName) Decision {
 			return start(s, env, c.Release)
 		}
 	}
-	if len(candidates) > 0 {
+	if len(candidates) > 0 && candidates[0].waits() {
 		newest := candidates[0]
-		decision := Decision{Action: ActionHold, Reason: newest.Reason, Message: newest.Message}
-		if newest.waits() {
-			decision.Release, decision.Gates = newest.Release, gates(s, entrance{env: env, candidate: newest.Release})
-		}
-		return decision
+		return Decision{Action: ActionHold, Reason: newest.Reason, Message: newest.Message, Release: newest.Release,
+			Gates: gates(s, entrance{env: env, candidate: newest.Release})}
+	}
+	if head := divergedBase(s, env); head != nil {
+		branch := s.entry(env).Source.Branch
+		return Decision{Action: ActionHold, Reason: ReasonDiverged, Release: head, Gates: gates(s, entrance{env: env, candidate: head, deployed: head}),
+			Message: fmt.Sprintf("branch %s, which is at %s without proof in %s: merge %s back and let it be proven there, or promote %s with bypass: [proven]",
+				branch, short(head.Spec.Commit), joined(s.upstreams(env)), branch, head.Name)}
+	}
+	if len(candidates) > 0 {
+		return Decision{Action: ActionHold, Reason: candidates[0].Reason, Message: candidates[0].Message}
 	}
 	return Decision{Action: ActionHold, Reason: "NoCandidate", Message: "there is no release that could enter"}
+}
+
+// divergedBase returns the head of a branch that pull requests are merged into, where people have put something there that nobody
+// has proven and that does not run, or nil. It is no candidate, and people must see why it is not deployed.
+func divergedBase(s *State, env v1alpha1.EnvironmentName) *v1alpha1.Release {
+	entry := s.entry(env)
+	if routeOf(entry) != routePullRequest || s.Flux[env].Applied == "" {
+		return nil
+	}
+	head := s.releaseOf(s.GitHub.Branches[entry.Source.Branch].Head.SHA, "")
+	if head == nil || s.letIn(env, head.Spec.Commit) || prove(s, env, subjectOf(head)).proven() {
+		return nil
+	}
+	return head
 }
 
 func start(s *State, env v1alpha1.EnvironmentName, release *v1alpha1.Release) Decision {

@@ -141,12 +141,11 @@ func (n *needed) checks(entry *v1alpha1.ApplicationEnvironment, active *v1alpha1
 		return
 	}
 	// A candidate that is kept out for want of proof shows its gates too.
-	for _, c := range candidatesFor(s, entry.Name) {
-		if c.Reason == ReasonDiverged || c.Reason == ReasonContained {
-			want(c.Release)
-		}
-		break
+	if candidates := candidatesFor(s, entry.Name); len(candidates) > 0 && candidates[0].waits() {
+		want(candidates[0].Release)
+		return
 	}
+	want(divergedBase(s, entry.Name))
 }
 
 // distances asks how far the base is from what could be merged into it, and how far an environment is behind.
