@@ -38,6 +38,7 @@ func parseOptions(arguments []string) (options, error) {
 	flags.StringVar(&o.SystemNamespace, "system-namespace", namespaceFromEnv(), "Mainstem's own namespace: a Hold there without an application is a freeze for everybody")
 	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "where metrics are served; 0 for nowhere")
 	flags.StringVar(&o.HealthAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served")
+	flags.StringVar(&o.ProfilesAddress, "pprof-bind-address", "", "where Go's profiles are served, for developers; it belongs on loopback, as in 127.0.0.1:6060; empty for nowhere")
 	flags.StringVar(&o.WebhookAddress, "webhook-bind-address", ":9292", "where GitHub's webhook deliveries are taken, on the path /github; 0 for nowhere")
 	flags.StringVar(&o.EventsAddress, "events-addr", "", "the address of Flux's notification-controller, for events")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", false, "act only while holding the lease, so that several replicas can run")

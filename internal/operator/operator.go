@@ -43,6 +43,9 @@ type Options struct {
 	SystemNamespace string
 	// MetricsAddress, HealthAddress and WebhookAddress are where these are served; "0" is nowhere.
 	MetricsAddress, HealthAddress, WebhookAddress string
+	// ProfilesAddress is where Go's profiles are served; empty is nowhere. They say much about what the process holds, so
+	// this belongs on loopback.
+	ProfilesAddress string
 	// EventsAddress is that of Flux's notification-controller; it may be empty.
 	EventsAddress string
 	// LeaderElect makes it act only while holding the lease, which others take after LeaseDuration of silence.
@@ -118,6 +121,7 @@ func newManager(config *rest.Config, o Options) (ctrl.Manager, error) {
 		Scheme:                        scheme,
 		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress:        o.HealthAddress,
+		PprofBindAddress:              o.ProfilesAddress,
 		LeaderElection:                o.LeaderElect,
 		LeaderElectionID:              o.Instance + ".mainstem.dev",
 		LeaderElectionNamespace:       o.SystemNamespace,
