@@ -1,0 +1,223 @@
+//go:build e2e
+
+package crash_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fluxcd/pkg/apis/meta"
+
+	emulator "github.com/mainstem-dev/mainstem/test/github"
+)
+
+const (
+	// lease is how long a replica waits for a leader that is silent.
+	lease = 3 * time.Second
+	// retry is how often it looks, with jitter, and slack what this machine may add.
+	retry = lease * 2 / 15 * 6 / 5
+	slack = 2 * time.Second
+	// outage is how long the API server is away.
+	outage = 30 * time.Second
+)
+
+// pair is two replicas as the shipped Deployment runs them. GitHub's deliveries all go to the one that follows first.
+type pair struct {
+	t                *testing.T
+	leader, follower *replica
+}
+
+func startPair(t *testing.T) *pair {
+	t.Helper()
+	g := NewWithT(t)
+	arguments := []string{"--leader-elect", "--leader-election-lease-duration=" + lease.String()}
+	p := &pair{t: t}
+	before := holder(t)
+	p.leader = startReplica(t, arguments...)
+	g.Eventually(func() string { return holder(t) }).WithTimeout(patience).ShouldNot(BeElementOf("", before))
+	p.follower = startReplica(t, arguments...)
+	return p
+}
+
+// holder is who holds the lease, empty for nobody.
+func holder(t *testing.T) string {
+	t.Helper()
+	var found coordinationv1.Lease
+	key := client.ObjectKey{Namespace: "mainstem-system", Name: instance + ".mainstem.dev"}
+	err := shared.admin.Get(t.Context(), key, &found)
+	NewWithT(t).Expect(client.IgnoreNotFound(err)).To(Succeed())
+	if found.Spec.HolderIdentity == nil {
+		return ""
+	}
+	return *found.Spec.HolderIdentity
+}
+
+// takeover waits until somebody else than before holds the lease, which must come within the lease's time.
+func (p *pair) takeover(before string, since time.Time) {
+	p.t.Helper()
+	NewWithT(p.t).Eventually(func() string { return holder(p.t) }).WithTimeout(patience).WithPolling(pollingInterval).ShouldNot(BeElementOf("", before))
+	took := time.Since(since)
+	p.t.Logf("another replica leads after %s", took)
+	NewWithT(p.t).Expect(took).To(BeNumerically("<", lease+retry+slack))
+}
+
+// TestTheLeaderDies kills the leader instead of a merge, on a node that stays away. The other replica goes on. Until then every
+// delivery went to the follower: the leader knows of them because the follower wrote them down.
+func TestTheLeaderDies(t *testing.T) {
+	p := startPair(t)
+	w := newWorld(t, p.follower.webhookURL(), patience)
+	j := &journey{world: w}
+	j.begin()
+	p.expectOneWriteEach(w, j.propose)
+	p.expectOneWriteEach(w, j.replace)
+
+	before := holder(t)
+	died := make(chan time.Time, 1)
+	shared.wire.speaks(p.leader.generation)
+	shared.wire.hand(&once{effect: "GitHub: merge the pull request", strike: func() {
+		p.leader.down()
+		died <- time.Now()
+	}})
+	t.Cleanup(func() { shared.wire.hand(nil) })
+	j.pass(j.fix)
+	var since time.Time
+	j.expect().Eventually(died).Should(Receive(&since))
+	j.expect().Expect(holder(t)).To(Equal(before))
+	p.takeover(before, since)
+	j.merge = j.merged()
+	j.runs("main", j.merge)
+
+	p.leader.up()
+	j.expect().Eventually(shared.github.WebhooksIdle).Should(BeTrue())
+	written := len(p.wakeUps())
+	j.release()
+	j.expectOnce(p.leader, p.follower)
+	j.expect().Expect(p.wakeUps()).To(HaveLen(written), "who leads wakes in memory")
+}
+
+// wakeUp is the kind of a follower's write for a delivery.
+const wakeUp = "wake the Application"
+
+// expectOneWriteEach lets something happen, and expects one write of the follower for each delivery that came of it.
+func (p *pair) expectOneWriteEach(w *world, happen func()) {
+	p.t.Helper()
+	g := w.expect()
+	g.Eventually(shared.github.WebhooksIdle).Should(BeTrue())
+	seen, written := len(shared.github.Deliveries()), len(p.wakeUps())
+	happen()
+	g.Eventually(shared.github.WebhooksIdle).Should(BeTrue())
+	var delivered []string
+	for _, delivery := range shared.github.Deliveries()[seen:] {
+		if delivery.Repository != w.repository.FullName() || !means(delivery) {
+			continue
+		}
+		g.Expect(delivery.Status).To(Equal(202), "%s: %s", delivery.Event, delivery.Err)
+		delivered = append(delivered, "github-"+delivery.GUID)
+	}
+	g.Expect(delivered).NotTo(BeEmpty())
+	g.Expect(p.wakeUps()[written:]).To(ConsistOf(delivered), "one write for each delivery")
+}
+
+// means says whether an event means something to the receiver; the emulator sends everything.
+func means(delivery emulator.Delivery) bool {
+	switch delivery.Event {
+	case "push", "create", "delete", "release", "pull_request", "check_run", "check_suite", "status":
+		return true
+	}
+	return false
+}
+
+// wakeUps are the values that the follower wrote, in their order.
+func (p *pair) wakeUps() []string {
+	var values []string
+	for _, sent := range p.follower.api.carriedOut() {
+		if sent.kind != wakeUp || !sent.succeeded() {
+			continue
+		}
+		_, value, _ := strings.Cut(string(sent.body), fmt.Sprintf("%q:%q", meta.ReconcileRequestAnnotation, "")[:len(meta.ReconcileRequestAnnotation)+3])
+		values = append(values, strings.Trim(value, `"}`))
+	}
+	return values
+}
+
+// TestDeliveriesWhileNobodyLeads cuts the leader off the API server, so that it gives up, and pushes until after another one leads.
+// GitHub is asked once an hour: only the deliveries can tell of the last push.
+func TestDeliveriesWhileNobodyLeads(t *testing.T) {
+	p := startPair(t)
+	w := newWorld(t, p.follower.webhookURL(), patience)
+	j := &journey{world: w}
+	j.begin()
+	w.expect().Eventually(shared.github.WebhooksIdle).Should(BeTrue())
+	seen, before, starts := len(shared.github.Deliveries()), holder(t), p.leader.starts()
+
+	w.expect().Expect(p.leader.api.cut()).To(Succeed())
+	since := time.Now()
+	stop, last := pushing(t.Context(), w)
+	p.takeover(before, since)
+	w.expect().Eventually(p.leader.starts).Should(BeNumerically(">", starts), "who cannot renew its lease gives up")
+	stop()
+	w.runs("develop", <-last)
+
+	for _, delivery := range shared.github.Deliveries()[seen:] {
+		if delivery.Repository == w.repository.FullName() {
+			w.expect().Expect(delivery.Status).To(Equal(202), "%s: %s", delivery.Event, delivery.Err)
+		}
+	}
+	w.expect().Expect(p.leader.api.open(t.Context())).To(Succeed())
+	w.expectIdle(p.leader, p.follower)
+}
+
+// pushing pushes to develop, several times a second, until it is told to stop. It gives the last commit.
+func pushing(ctx context.Context, w *world) (stop func(), last <-chan string) {
+	const pause = 300 * time.Millisecond
+	ctx, stop = context.WithCancel(ctx)
+	commits := make(chan string, 1)
+	go func() {
+		ticker := time.NewTicker(pause)
+		defer ticker.Stop()
+		for n := 0; ; n++ {
+			commit := w.commit("develop", fmt.Sprintf("push %d", n))
+			select {
+			case <-ctx.Done():
+				commits <- commit
+				return
+			case <-ticker.C:
+			}
+		}
+	}()
+	return stop, commits
+}
+
+// TestTheAPIServerIsAway takes the API server from both replicas while a release is on its way, and lets people go on meanwhile.
+func TestTheAPIServerIsAway(t *testing.T) {
+	p := startPair(t)
+	w := newWorld(t, p.follower.webhookURL(), patience)
+	j := &journey{world: w}
+	j.begin()
+	j.propose()
+	j.replace()
+	for _, r := range []*replica{p.leader, p.follower} {
+		j.expect().Expect(r.api.cut()).To(Succeed())
+	}
+	j.pass(j.fix)
+	back := time.NewTimer(outage)
+	defer back.Stop()
+	<-back.C
+	j.expect().Expect(j.repository.PullRequests()).To(ConsistOf(HaveField("Merged", false)), "nothing is merged that cannot be recorded")
+	for _, r := range []*replica{p.leader, p.follower} {
+		j.expect().Expect(r.api.open(t.Context())).To(Succeed())
+	}
+	since := time.Now()
+	j.merge = j.merged()
+	j.runs("main", j.merge)
+	t.Logf("%s after the API server was back, the release was in main", time.Since(since))
+	j.release()
+	j.expectOnce(p.leader, p.follower)
+}
