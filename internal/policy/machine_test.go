@@ -5,6 +5,7 @@ package policy
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,7 @@ var setups = map[string]func() *scene{
 // TestHistories runs random histories of people, commits, crashes and outages against the engine, and checks after each step that
 // what must always be so is so. At the end of each, people stop and everything is well: then the newest commit must arrive everywhere.
 func TestHistories(t *testing.T) {
+	fewer(t, "40")
 	for name, setup := range setups {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
@@ -75,6 +77,25 @@ func TestHistories(t *testing.T) {
 			})
 		})
 	}
+}
+
+// fewer lets a test that runs many properties check each of them less often, unless somebody asks for a number:
+// go test -rapid.checks=2000 -rapid.steps=60 looks harder.
+func fewer(t *testing.T, checks string) {
+	t.Helper()
+	asked := flag.Lookup("rapid.checks")
+	before := asked.Value.String()
+	if before != asked.DefValue {
+		return
+	}
+	if err := flag.Set("rapid.checks", checks); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := flag.Set("rapid.checks", before); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // machine draws what happens next.

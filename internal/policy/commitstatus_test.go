@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package policy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+)
+
+func briefStatuses(statuses []CommitStatus) string {
+	var words []string
+	for _, s := range statuses {
+		words = append(words, string(s.Environment)+" "+short(s.Commit)[:2]+" "+string(s.State))
+	}
+	return strings.Join(words, ", ")
+}
+
+func TestCommitStatuses(t *testing.T) {
+	running := func(gates ...v1alpha1.Gate) *scene {
+		return ready(gates...).promotion("develop", "d1", succeeded("-1h"))
+	}
+	onItsWay := func(gates ...v1alpha1.Gate) *scene {
+		return running(gates...).promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestOpen, "d1")
+	}
+	tests := map[string]struct {
+		given *scene
+		want  string
+	}{
+		"nothing runs":                       {standard(), ""},
+		"healthy":                            {running().with("main", startedByPeople), "develop d1 success"},
+		"not healthy":                        {running().with("main", startedByPeople).fails("develop", "d1", "-1m"), "develop d1 failure"},
+		"gates wait":                         {onItsWay().hold("main"), "develop d1 success, main d1 pending"},
+		"a gate says no":                     {onItsWay(checking()).checks("d1", Check{"build", CheckFailure}), "develop d1 success, main d1 failure"},
+		"gates have passed":                  {onItsWay(), "develop d1 success, main d1 success"},
+		"gates have passed, no pull request": {pinned().release("d1", "develop", ranIn("develop", "-1h")).promotion("main", "d1"), "main d1 pending"},
+		"its merge is deployed": {
+			running().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestMerged, "d1", mergedAs("m1", alice)).release("m1", "main", content("d1")).head("main", "m1"),
+			"develop d1 success, main d1 success, main m1 pending"},
+		"it failed, and something else runs": {
+			running().release("d2", "develop").promotion("develop", "d2", failed("-1m")).with("main", startedByPeople), "develop d1 success, develop d2 failure"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			advance(test.given.State)
+			status, _ := Report(test.given.State)
+			if got := briefStatuses(CommitStatuses(test.given.State, status)); got != test.want {
+				t.Errorf("GitHub is told %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// TestCommitStatusesAreShared lets two Applications of one repository speak of one commit: it is well only if both say so.
+func TestCommitStatusesAreShared(t *testing.T) {
+	s := ready().promotion("develop", "d1", succeeded("-1h")).with("main", startedByPeople).do(peer("api", "-1h"))
+	other := ready().promotion("develop", "d1", succeeded("-1h")).with("main", startedByPeople).fails("develop", "d1", "-1m")
+	s.Peers[0].Status, _ = Report(other.State)
+	status, _ := Report(s.State)
+	told := CommitStatuses(s.State, status)
+	if briefStatuses(told) != "develop d1 failure" || !strings.HasPrefix(told[0].Description, "team-a/api: ") {
+		t.Errorf("GitHub is told %+v", told)
+	}
+	s.Peers[0].Status, _ = Report(ready().with("main", startedByPeople).State)
+	if told := CommitStatuses(s.State, status); briefStatuses(told) != "develop d1 success" {
+		t.Errorf("both are well, and GitHub is told %+v", told)
+	}
+}
