@@ -17,11 +17,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/apply"
@@ -97,7 +99,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := applications.SetupWithManager(mgr, woken, controller.Options{MaxConcurrentReconciles: o.Concurrent}); err != nil {
+	if err := applications.SetupWithManager(mgr, woken, controller.Options{MaxConcurrentReconciles: o.Concurrent, RateLimiter: retries()}); err != nil {
 		return fmt.Errorf("setting the Application controller up: %w", err)
 	}
 	ctrl.Log.Info("Starting", "version", o.Version, "instance", o.Instance, "user", operator)
@@ -143,6 +145,18 @@ func newManager(config *rest.Config, o Options) (ctrl.Manager, error) {
 		return nil, fmt.Errorf("adding the readiness check: %w", err)
 	}
 	return mgr, nil
+}
+
+// Reconciliations that fail are tried again after firstRetry, then twice that, and so on, at most lastRetry: controller-runtime's
+// own 17 minutes would be added to the time that the API server was away. It is away for all of them at once, and 1,000 of them
+// come at 33/s then.
+const (
+	firstRetry = 5 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+func retries() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry)
 }
 
 // leaseTimes gives, for how long the others wait for a silent leader, until when a leader tries to renew its lease before it gives

@@ -8,7 +8,20 @@ import (
 	"time"
 
 	"k8s.io/client-go/tools/leaderelection"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
+
+func TestWhatFailsForLongIsStillTriedEveryHalfMinute(t *testing.T) {
+	limiter, request := retries(), reconcile.Request{}
+	if first := limiter.When(request); first > time.Second {
+		t.Errorf("the first retry comes after %s", first)
+	}
+	for range 30 {
+		if pause := limiter.When(request); pause > 30*time.Second {
+			t.Fatalf("a retry comes after %s", pause)
+		}
+	}
+}
 
 func TestALeaderGivesUpBeforeAnotherOneTakesOver(t *testing.T) {
 	for _, duration := range []time.Duration{time.Second, 15 * time.Second, 10 * time.Minute} {
