@@ -204,9 +204,8 @@ func release(tag, target string) emulator.ReleaseSpec {
 // before any fault, of which the first that fits wins.
 func (w *world) spy() *atomic.Int64 {
 	count := &atomic.Int64{}
-	prefix := "/api/v3/repos/" + w.repository.FullName()
 	github.Inject(emulator.Fault{Kind: emulator.Slow, Match: func(r *http.Request) bool {
-		if r.URL.Path == prefix || strings.HasPrefix(r.URL.Path, prefix+"/") {
+		if w.about(r) {
 			count.Add(1)
 		}
 		return false
@@ -219,9 +218,8 @@ func (w *world) spy() *atomic.Int64 {
 func (w *world) polls(ctx context.Context, times int) {
 	GinkgoHelper()
 	looks := &atomic.Int64{}
-	path := "/api/v3/repos/" + w.repository.FullName()
 	github.Inject(emulator.Fault{Kind: emulator.Slow, Match: func(r *http.Request) bool {
-		if r.URL.Path == path {
+		if r.URL.Path == w.path() {
 			looks.Add(1)
 		}
 		return false
