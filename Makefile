@@ -70,12 +70,14 @@ test: ## Run unit and integration tests against a real API server.
 
 .PHONY: test-unit
 test-unit: ## Run the fast tests: no API server, no Flux.
-	@packages=$$(go list ./... | grep -vE '/test/(bench|demo|e2e|integration|rig)(/|$$)'); \
+	@packages=$$(go list ./... | grep -vE '/test/(bench|crash|demo|e2e|integration|rig)(/|$$)'); \
 	$(GO_TEST) -timeout 5m $$packages
 
 .PHONY: e2e
-e2e: rig ## Run the journeys against a real control plane and real Flux.
+e2e: rig ## Run the journeys against a real control plane and real Flux, and kill the operator on the way.
 	@$(GO_TEST) -tags e2e -count=1 -timeout 30m -v ./test/e2e/... ./test/rig/...
+	@assets=$$($(RIG) binaries --only envtest); \
+	KUBEBUILDER_ASSETS="$$assets" $(GO_TEST) -tags e2e -count=1 -timeout 15m -v ./test/crash/...
 
 .PHONY: bench
 bench: rig ## Measure; BENCH chooses, docs/benchmarks.md says what came out.

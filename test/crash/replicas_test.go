@@ -4,8 +4,8 @@ package crash_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -141,8 +141,9 @@ func (p *pair) wakeUps() []string {
 		if sent.kind != wakeUp || !sent.succeeded() {
 			continue
 		}
-		_, value, _ := strings.Cut(string(sent.body), fmt.Sprintf("%q:%q", meta.ReconcileRequestAnnotation, "")[:len(meta.ReconcileRequestAnnotation)+3])
-		values = append(values, strings.Trim(value, `"}`))
+		var patch struct{ Metadata struct{ Annotations map[string]string } }
+		_ = json.Unmarshal(sent.body, &patch) // what cannot be read has no value
+		values = append(values, patch.Metadata.Annotations[meta.ReconcileRequestAnnotation])
 	}
 	return values
 }

@@ -39,7 +39,6 @@ type killer interface {
 // wire is what the operator speaks to a server through: it notes every write, and is where the operator dies of one. It passes
 // everything on unchanged.
 type wire struct {
-	// of is whose wire it is.
 	server    server
 	target    *url.URL
 	transport http.RoundTripper
@@ -58,7 +57,8 @@ type wire struct {
 // newWire makes a wire to a server, and opens it.
 func newWire(ctx context.Context, to server, target *url.URL, transport http.RoundTripper) (*wire, error) {
 	w := &wire{server: to, target: target, transport: transport, address: "127.0.0.1:0", generation: func() int64 { return 0 }}
-	return w, w.open(ctx)
+	err := w.open(ctx)
+	return w, err
 }
 
 // newTLSWire makes a wire that speaks TLS, and gives the certificate to trust, in PEM.
@@ -72,7 +72,8 @@ func newTLSWire(ctx context.Context, to server, target *url.URL, transport http.
 		return nil, nil, fmt.Errorf("reading the certificate: %w", err)
 	}
 	w := &wire{server: to, target: target, transport: transport, address: "127.0.0.1:0", certificate: &pair, generation: func() int64 { return 0 }}
-	return w, authority, w.open(ctx)
+	err = w.open(ctx)
+	return w, authority, err
 }
 
 // open listens, at the same address as before.
@@ -130,14 +131,14 @@ func (w *wire) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 	if killer != nil && !killer.before(sent) {
 		panic(http.ErrAbortHandler)
 	}
-	answer, content := w.carryOut(r, sent)
+	header, content := w.carryOut(r, sent)
 	if killer != nil && !killer.after(sent) {
 		panic(http.ErrAbortHandler)
 	}
-	for key, values := range answer.Header {
+	for key, values := range header {
 		to.Header()[key] = values
 	}
-	to.WriteHeader(answer.StatusCode)
+	to.WriteHeader(sent.status)
 	_, _ = to.Write(content) // the client may have gone
 }
 
@@ -157,8 +158,9 @@ func (w *wire) direct(r *http.Request) {
 	r.URL.Scheme, r.URL.Host, r.Host = w.target.Scheme, w.target.Host, w.target.Host
 }
 
-// carryOut sends a write on to the end, whatever becomes of its sender, and notes it.
-func (w *wire) carryOut(r *http.Request, sent *write) (*http.Response, []byte) {
+// carryOut sends a write on to the end, whatever becomes of its sender, and notes it with the answer's status. It gives the rest of
+// the answer.
+func (w *wire) carryOut(r *http.Request, sent *write) (header http.Header, content []byte) {
 	out := r.Clone(context.WithoutCancel(r.Context()))
 	w.direct(out)
 	out.RequestURI = ""
@@ -167,7 +169,7 @@ func (w *wire) carryOut(r *http.Request, sent *write) (*http.Response, []byte) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	content, err := io.ReadAll(io.LimitReader(answer.Body, maxBody))
+	content, err = io.ReadAll(io.LimitReader(answer.Body, maxBody))
 	if err = errors.Join(err, answer.Body.Close()); err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -175,7 +177,7 @@ func (w *wire) carryOut(r *http.Request, sent *write) (*http.Response, []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.writes = append(w.writes, sent)
-	return answer, content
+	return answer.Header, content
 }
 
 // speaks says whose generation counts from now on.

@@ -59,7 +59,7 @@ func (w *write) String() string {
 	return fmt.Sprintf("%s %s: %s (%s %s): %d", w.at.Format("15:04:05.000"), w.server, w.kind, w.method, w.path, w.status)
 }
 
-var digits = regexp.MustCompile(`[0-9]+$`)
+var digits = regexp.MustCompile(`\d+$`)
 
 // envOf is an environment's name in every world.
 func envOf(name string) string { return digits.ReplaceAllString(name, "") }
@@ -70,20 +70,20 @@ func (w *write) onGitHub() string {
 	if len(parts) < 3 {
 		return ""
 	}
-	switch call := w.method + " " + parts[2]; {
-	case call == "POST git":
+	switch w.method + " " + parts[2] {
+	case "POST git":
 		return "create the branch"
-	case call == "PATCH git":
+	case "PATCH git":
 		return "move the branch"
-	case call == "POST pulls":
+	case "POST pulls":
 		return "open the pull request"
-	case call == "PATCH pulls":
+	case "PATCH pulls":
 		return "edit the pull request"
-	case call == "PUT pulls":
+	case "PUT pulls":
 		return "merge the pull request"
-	case call == "POST issues":
+	case "POST issues":
 		return "label the pull request"
-	case call == "POST statuses":
+	case "POST statuses":
 		var status struct{ Context, State string }
 		_ = json.Unmarshal(w.body, &status) // what cannot be read has no words
 		return fmt.Sprintf("say %s of %s", status.State, envOf(status.Context))
