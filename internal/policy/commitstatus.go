@@ -5,7 +5,6 @@ package policy
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,21 +36,38 @@ type CommitStatus struct {
 }
 
 // CommitStatuses says what people on GitHub are to be told. Where several Applications of the repository share a commit and an
-// environment, there is one status for all: success only if all of them say so.
+// environment, there is one status for all: success only if all of them say so. It tells of the first by name of those that say
+// the worst, so that all of them, each of which writes it, want to write the same.
 func CommitStatuses(s *State, status v1alpha1.ApplicationStatus) []CommitStatus {
 	statuses := append(statusesOf(status), failures(s)...)
 	for i := range statuses {
-		for _, peer := range s.Peers {
-			for _, other := range statusesOf(peer.Status) {
-				if other.Environment == statuses[i].Environment && other.Commit == statuses[i].Commit && worse(other.State, statuses[i].State) {
-					statuses[i].State = other.State
-					statuses[i].Description = fmt.Sprintf("%s/%s: %s", peer.Namespace, peer.Name, other.Description)
-				}
-			}
-		}
+		statuses[i] = shared(s, statuses[i])
 	}
 	return statuses
 }
+
+// shared is what is told of a commit and an environment where this Application would tell own.
+func shared(s *State, own CommitStatus) CommitStatus {
+	told, by := own, nameOf(s.Application)
+	alone := true
+	for _, peer := range s.Peers {
+		for _, other := range statusesOf(peer.Status) {
+			if other.Environment != own.Environment || other.Commit != own.Commit {
+				continue
+			}
+			alone = false
+			if name := nameOf(peer); worse(other.State, told.State) || other.State == told.State && name < by {
+				told, by = other, name
+			}
+		}
+	}
+	if !alone && told.State != CommitSuccess {
+		told.Description = by + ": " + told.Description
+	}
+	return told
+}
+
+func nameOf(app *v1alpha1.Application) string { return app.Namespace + "/" + app.Name }
 
 func worse(a, b CommitState) bool {
 	return slices.Index(commitStates, a) > slices.Index(commitStates, b)

@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,5 +67,32 @@ func TestCommitStatusesAreShared(t *testing.T) {
 	s.Peers[0].Status, _ = Report(ready().with("main", startedByPeople).State)
 	if told := CommitStatuses(s.State, status); briefStatuses(told) != "develop d1 success" {
 		t.Errorf("both are well, and GitHub is told %+v", told)
+	}
+}
+
+// TestEverybodyWantsTheSameCommitStatus lets two Applications that share a commit each say what both are to tell of it: were it
+// not the same, each would write over the other's at every look.
+func TestEverybodyWantsTheSameCommitStatus(t *testing.T) {
+	of := func(name string) *scene {
+		s := ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestOpen, "d1").hold("main").do(peer("zebra", "-1h"))
+		s.Application.Name = name
+		s.Peers[0].Namespace, s.Peers[0].Name = s.Application.Namespace, map[string]string{"api": "web", "web": "api"}[name]
+		return s
+	}
+	api, web := of("api"), of("web")
+	statusOfAPI, _ := Report(api.State)
+	statusOfWeb, _ := Report(web.State)
+	for i := range statusOfWeb.Environments {
+		statusOfWeb.Environments[i].WaitingFor = "something else"
+	}
+	api.Peers[0].Status, web.Peers[0].Status = statusOfWeb, statusOfAPI
+	byAPI, byWeb := CommitStatuses(api.State, statusOfAPI), CommitStatuses(web.State, statusOfWeb)
+	if len(byAPI) == 0 || !slices.Equal(byAPI, byWeb) {
+		t.Errorf("one says %+v, and the other %+v", byAPI, byWeb)
+	}
+	for _, told := range byAPI {
+		if told.State == CommitPending && !strings.HasPrefix(told.Description, api.Application.Namespace+"/api: ") {
+			t.Errorf("it does not tell of the first that waits: %+v", told)
+		}
 	}
 }
