@@ -33,7 +33,7 @@ type Clients struct {
 	comparisons *forever[Comparison]
 	// merges are the merged pull requests of commits, sent the statuses that were sent last.
 	merges *lru.Cache[string, PullRequest]
-	sent   *lru.Cache[string, Status]
+	sent   *lru.Cache[string, sentStatus]
 
 	mu          sync.Mutex
 	connections *lru.Cache[string, *connection]
@@ -58,7 +58,7 @@ func NewClients(options Options) *Clients {
 	}
 	// New and NewWithEvict fail only for a size that is not positive.
 	c.merges, _ = lru.New[string, PullRequest](maxMerges)
-	c.sent, _ = lru.New[string, Status](maxSent)
+	c.sent, _ = lru.New[string, sentStatus](maxSent)
 	c.connections, _ = lru.NewWithEvict(maxConnections, func(_ string, evicted *connection) { evicted.closeIdle() })
 	return c
 }

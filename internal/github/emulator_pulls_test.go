@@ -286,7 +286,7 @@ func TestAMissingPermissionIsSaid(t *testing.T) {
 	w.AddToken(emulator.Token{Value: testToken, Login: "mainstem-bot", Permissions: map[string]string{"metadata": "read", "contents": "read"}})
 	err := w.client.EnsureBranch(testContext(t), headBranch, w.repository.Head("develop"))
 	var denied *PermissionDeniedError
-	if !errors.As(err, &denied) || !strings.Contains(err.Error(), "permissions") {
+	if !errors.As(err, &denied) || !strings.Contains(err.Error(), "contents=write") {
 		t.Errorf("got %T %v", err, err)
 	}
 	w.RevokeToken(testToken)
@@ -376,6 +376,13 @@ func TestAStatusIsWrittenOnce(t *testing.T) {
 		if written, err := client.EnsureStatus(testContext(t), sha, status); err != nil || written != step.written {
 			t.Errorf("%+v: got %t, %v", step, written, err)
 		}
+		if last, at, sent := client.StatusSent(sha, status.Context); sent != (step.written || !step.fresh) || sent && (last.State != step.state || at.IsZero()) {
+			t.Errorf("%+v: sent %+v at %s, %t", step, last, at, sent)
+		}
+	}
+	// Once when it is written first, and once by each that is fresh.
+	if asked := w.Calls()["GET /repos/{owner}/{repo}/commits/{ref}/status"].Total; asked != 3 {
+		t.Errorf("GitHub was asked %d times for what this process has written itself", asked)
 	}
 	got := w.repository.Statuses(sha)
 	if len(got) != 2 || len([]rune(got[0].Description)) > 140 || got[0].TargetURL != status.TargetURL {

@@ -46,6 +46,8 @@ type Event struct {
 	Branch, Tag string
 	// Number is the pull request's.
 	Number int
+	// StatusContext is the context of a commit status.
+	StatusContext string
 	// SHAs are the commits that it is about, without repeats.
 	SHAs []string
 }
@@ -75,6 +77,7 @@ type payload struct {
 
 	// status
 	SHA      string `json:"sha"`
+	Context  string `json:"context"`
 	Branches []struct {
 		Name string `json:"name"`
 	} `json:"branches"`
@@ -176,6 +179,7 @@ func (e *Event) readSubject(read payload) {
 		if len(read.Branches) > 0 {
 			e.Branch = read.Branches[0].Name
 		}
+		e.StatusContext = read.Context
 		e.addSHAs(read.SHA)
 	case EventPing, EventUnknown:
 	}

@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"time"
 
 	gogithub "github.com/google/go-github/v92/github"
 )
@@ -32,24 +33,28 @@ type Status struct {
 }
 
 // EnsureStatus makes a status the newest of its context on a commit, and says whether it had to be written. What this
-// process sent last is not asked for again; else GitHub's newest is read first, so that a restart writes nothing twice.
+// process sent last is taken to be GitHub's newest; where it sent none, GitHub's newest is read first, so that a restart
+// writes nothing twice.
 func (c *Client) EnsureStatus(ctx context.Context, sha string, status Status) (written bool, err error) {
 	if err := checkSHA(sha); err != nil {
 		return false, err
 	}
 	status.Description = cut(bounded(status.Description), maxDescription)
 	key := c.key("status", sha, status.Context)
-	if last, ok := c.clients.sent.Get(key); ok && last == status {
+	last, sent := c.clients.sent.Get(key)
+	if sent && last.Status == status {
 		return false, nil
 	}
-	current, err := c.statuses(ctx, sha)
-	if err != nil {
-		return false, err
-	}
-	for _, known := range current {
-		if known.GetContext() == status.Context && sameStatus(known, status) {
-			c.clients.sent.Add(key, status)
-			return false, nil
+	if !sent {
+		current, err := c.statuses(ctx, sha)
+		if err != nil {
+			return false, err
+		}
+		for _, known := range current {
+			if known.GetContext() == status.Context && sameStatus(known, status) {
+				c.clients.sent.Add(key, sentStatus{Status: status})
+				return false, nil
+			}
 		}
 	}
 	sdk, owner, name := c.sdk()
@@ -60,8 +65,20 @@ func (c *Client) EnsureStatus(ctx context.Context, sha string, status Status) (w
 	if _, _, err = sdk.Repositories.CreateStatus(ctx, owner, name, sha, body); err != nil {
 		return false, c.explain(ctx, err, "setting the status %s on commit %s", status.Context, short(sha))
 	}
-	c.clients.sent.Add(key, status)
+	c.clients.sent.Add(key, sentStatus{Status: status, at: c.clients.options.Now()})
 	return true, nil
+}
+
+// sentStatus is a status that GitHub has, and when this process wrote it, if it did.
+type sentStatus struct {
+	Status
+	at time.Time
+}
+
+// StatusSent gives the status that this process wrote last under a context on a commit, and when. It asks nothing of GitHub.
+func (c *Client) StatusSent(sha, statusContext string) (status Status, at time.Time, sent bool) {
+	last, ok := c.clients.sent.Get(c.key("status", sha, statusContext))
+	return last.Status, last.at, ok && !last.at.IsZero()
 }
 
 func sameStatus(known *gogithub.RepoStatus, wanted Status) bool {

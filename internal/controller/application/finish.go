@@ -20,6 +20,9 @@ import (
 	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
+// statusRest is how long the words of a commit status that waits stand at least.
+const statusRest = 30 * time.Second
+
 // finish reports: one patch of the Application's status where it differs, then what people see on GitHub. A second patch follows
 // only where GitHub begins or ends to refuse that.
 func (c *carrier) finish(ctx context.Context, requested string) (ctrl.Result, error) {
@@ -62,6 +65,10 @@ func (c *carrier) tellGitHub(ctx context.Context, status v1alpha1.ApplicationSta
 		return ""
 	}
 	for _, wanted := range policy.CommitStatuses(c.state, status) {
+		if rests := c.statusRests(wanted); c.Now().Before(rests) {
+			c.lookAgainAt(rests)
+			continue
+		}
 		err := c.ensureStatus(ctx, wanted)
 		if err == nil {
 			continue
@@ -79,15 +86,32 @@ func (c *carrier) tellGitHub(ctx context.Context, status v1alpha1.ApplicationSta
 	return ""
 }
 
+// statusRests is until when what waits is left as GitHub has it: only its words have changed. A deploy goes through several
+// sentences in a second, and GitHub takes about 80 contents a minute
+// (https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits).
+func (c *carrier) statusRests(wanted policy.CommitStatus) time.Time {
+	status := c.statusOf(wanted)
+	last, at, sent := c.observation.GitHub.StatusSent(wanted.Commit, status.Context)
+	if !sent || last == status || last.State != github.StatusPending || status.State != github.StatusPending {
+		return time.Time{}
+	}
+	return at.Add(statusRest)
+}
+
 // ensureStatus writes one commit status, unless GitHub has it already.
 func (c *carrier) ensureStatus(ctx context.Context, wanted policy.CommitStatus) error {
-	_, err := c.observation.GitHub.EnsureStatus(ctx, wanted.Commit, github.Status{
+	_, err := c.observation.GitHub.EnsureStatus(ctx, wanted.Commit, c.statusOf(wanted))
+	return err
+}
+
+// statusOf is a commit status as GitHub gets it.
+func (c *carrier) statusOf(wanted policy.CommitStatus) github.Status {
+	return github.Status{
 		Context:     render.CommitStatusContext(wanted.Environment),
 		State:       github.StatusState(wanted.State),
 		Description: render.CommitStatusDescription(wanted.Description),
 		TargetURL:   c.environmentURL(wanted.Environment),
-	})
-	return err
+	}
 }
 
 // environmentURL is where people find the application in an environment, where the Environment says.
