@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -18,6 +19,7 @@ import (
 	mainstemv1 "github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/github"
 	"github.com/mainstem-dev/mainstem/internal/index"
+	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
 const (
@@ -118,6 +120,10 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) answer {
 	event, err := github.ParseEvent(kind, payload)
 	if err != nil {
 		return answer{status: http.StatusBadRequest, outcome: outcomeMalformed}
+	}
+	if strings.HasPrefix(event.StatusContext, render.CommitStatusContext("")) {
+		// Mainstem's own commit statuses come back as events, and nothing follows from them.
+		return answer{status: http.StatusAccepted, outcome: outcomeIgnored}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
 	defer cancel()

@@ -133,6 +133,19 @@ func TestPing(t *testing.T) {
 	e.expect(ping, http.StatusAccepted, outcomePinged)
 }
 
+func TestOwnCommitStatusesWakeNobody(t *testing.T) {
+	e := oneApplication(t)
+	status := func(statusContext string) post {
+		delivery := pushTo("acme/podinfo", keyA)
+		delivery.event = string(github.EventStatus)
+		delivery.body = strings.TrimSuffix(delivery.body, "}") + `,"context":"` + statusContext + `"}`
+		delivery.signature = sign(keyA, delivery.body)
+		return delivery
+	}
+	e.expect(status("mainstem/main"), http.StatusAccepted, outcomeIgnored)
+	e.expect(status("ci/build"), http.StatusAccepted, outcomeWoken, "team-a/podinfo")
+}
+
 func TestSize(t *testing.T) {
 	padded := func(size int) post {
 		delivery := pushTo("acme/podinfo", keyA)
