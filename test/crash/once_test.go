@@ -20,7 +20,7 @@ import (
 )
 
 // quiet is how long nothing may be written once there is nothing to do.
-const quiet = 3 * time.Second
+const quiet = 2 * time.Second
 
 func releaseOf(commit string) emulator.ReleaseSpec {
 	return emulator.ReleaseSpec{Tag: releaseTag, Target: commit}

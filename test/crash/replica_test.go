@@ -27,7 +27,7 @@ const (
 	// instance is the installation's name.
 	instance = "crash"
 	// restartPause is what the kubelet's stand-in waits before it starts an operator again that ended.
-	restartPause = 50 * time.Millisecond
+	restartPause = 10 * time.Millisecond
 )
 
 // replica is one operator as a kubelet runs it: a process of the real program, started again whenever it ends, with a wire of its
