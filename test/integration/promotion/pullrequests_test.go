@@ -5,6 +5,8 @@ package promotion
 
 import (
 	"context"
+	"net/http"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -242,6 +244,32 @@ var _ = Describe("A hotfix on the base", func() {
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(info.Tree).To(Equal(merged.Tree), "%s", w.story(ctx))
 		}).WithContext(ctx).Should(Succeed())
+	}, SpecTimeout(patience*2))
+
+	It("in the very moment of the merge is noticed too: what the merge made is not deployed as proven", func(ctx SpecContext) {
+		w, first := throughPullRequests(ctx, ciGate)
+		w.opensOrRuns(ctx, first)
+		second := w.write("develop", "second", "second")
+		w.opens(ctx, "main", 1, second)
+		struck := github.Struck(emulator.Slow)
+		github.Inject(emulator.Fault{Kind: emulator.Slow, Method: http.MethodPut, Times: 1, Delay: 2 * time.Second,
+			PathPrefix: "/repos/" + w.repository.FullName() + "/pulls/1/merge"})
+		DeferCleanup(github.ClearFaults)
+		w.pass(second, "build")
+		Eventually(func() int { return github.Struck(emulator.Slow) }).WithContext(ctx).Should(BeNumerically(">", struck), "the merge is on its way")
+		hotfix := w.write("main", "hotfix", "hotfix")
+		merge := w.merges(ctx, 1)
+		made, err := w.repository.CommitInfo(merge)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(made.Parents).To(Equal([]string{hotfix, second}), "GitHub merges onto whatever is there")
+		w.waits(ctx, "main", "proof in "+string(w.env("develop")))
+		w.staysAt(ctx, "main", first)
+
+		By("until somebody lets it in")
+		_, err = w.person(ctx, "paula", "promote", "bypass").promotes(ctx, "main", w.release(ctx, merge, ""), bypassing("proven", "environment/ci"))
+		Expect(err).NotTo(HaveOccurred())
+		w.runs(ctx, "main", merge)
+		Expect(w.ledger(ctx, "main", w.release(ctx, merge, "")).Proof).To(Equal("None"))
 	}, SpecTimeout(patience*2))
 
 	It("that is let in is a base that is known: what comes after goes its way", func(ctx SpecContext) {
