@@ -141,24 +141,15 @@ func (w *world) webhook(b *testing.B, writer *writer, deliveries int) {
 	u := w.usage(b).since(before)
 	w.tell(b, since)
 
-	var written, flipped, current []time.Duration
-	for _, a := range pushed {
-		at, _ := w.relay.delivered(push{a.fullName, w.commitAt(a)})
-		source, here := w.origin(a, w.commitAt(a)), a.place(develop, w.commitAt(a))
-		made, _ := of(w.moments, w.moments.written, source)
-		ready, _ := of(w.moments, w.moments.ready, source)
-		flip, _ := of(w.moments, w.moments.flipped, here)
-		told, _ := of(w.moments, w.moments.current, here)
-		written, flipped, current = append(written, made.Sub(at)), append(flipped, flip.Sub(ready)), append(current, told.Sub(at))
-	}
+	legs := w.legs(pushed)
 	const name, times = "p50 of applying the pair", 10
 	baseline := percentile(pairs, 50)
-	report(b, plain("delivery to written p50", percentile(written, 50), "ms"))
-	report(b, plain("delivery to written p99", percentile(written, 99), "ms").against(name, baseline, times))
-	report(b, plain("ready to flipped p50", percentile(flipped, 50), "ms"))
-	report(b, plain("ready to flipped p99", percentile(flipped, 99), "ms").against(name, baseline, times))
-	report(b, plain("delivery to status p50", percentile(current, 50), "ms"))
-	report(b, plain("delivery to status p99", percentile(current, 99), "ms"))
+	report(b, plain("delivery to written p50", percentile(legs.write, 50), "ms"))
+	report(b, plain("delivery to written p99", percentile(legs.write, 99), "ms").against(name, baseline, times))
+	report(b, plain("ready to flipped p50", percentile(legs.flip, 50), "ms"))
+	report(b, plain("ready to flipped p99", percentile(legs.flip, 99), "ms").against(name, baseline, times))
+	report(b, plain("delivery to status p50", percentile(legs.whole, 50), "ms"))
+	report(b, plain("delivery to status p99", percentile(legs.whole, 99), "ms"))
 	report(b, plain("writes per delivery", u.writes/float64(len(pushed)), ""))
 	report(b, plain("reconciliations per delivery", u.reconciliations/float64(len(pushed)), ""))
 	report(b, plain("calls per delivery", u.calls/float64(len(pushed)), ""))

@@ -6,6 +6,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,24 +39,20 @@ func BenchmarkRealFlux(b *testing.B) {
 	places := plainPlaces(w.apps, develop, w.commitAt)
 	wave := last(w.moments, w.moments.applied, places).Sub(started).Seconds()
 
-	var mainstem, whole, told []time.Duration
-	for _, a := range w.apps {
-		at, _ := w.relay.delivered(push{a.fullName, w.commitAt(a)})
-		source, here := w.origin(a, w.commitAt(a)), a.place(develop, w.commitAt(a))
-		made, _ := of(w.moments, w.moments.written, source)
-		ready, _ := of(w.moments, w.moments.ready, source)
-		flip, _ := of(w.moments, w.moments.flipped, here)
-		healthy, _ := of(w.moments, w.moments.applied, here)
-		status, _ := of(w.moments, w.moments.current, here)
-		mainstem, whole, told = append(mainstem, made.Sub(at)+flip.Sub(ready)), append(whole, healthy.Sub(at)), append(told, status.Sub(healthy))
-	}
+	legs := w.legs(w.apps)
+	mainstem, whole := slices.Concat(legs.write, legs.flip), slices.Concat(legs.write, legs.fetch, legs.flip, legs.apply)
 	const share = 10
 	report(b, plain("Mainstem's share of push to healthy", float64(sum(mainstem))/float64(sum(whole))*100, "%").atMost(share))
-	report(b, plain("Mainstem p50", percentile(mainstem, 50), "ms"))
-	report(b, plain("Mainstem p99", percentile(mainstem, 99), "ms"))
-	report(b, plain("push to healthy p50", percentile(whole, 50), "ms"))
-	report(b, plain("push to healthy p99", percentile(whole, 99), "ms"))
-	report(b, plain("healthy to status p50", percentile(told, 50), "ms"))
+	for _, leg := range []struct {
+		name string
+		took []time.Duration
+	}{
+		{"Mainstem, delivery to source written", legs.write}, {"Flux, source written to ready", legs.fetch},
+		{"Mainstem, source ready to flipped", legs.flip}, {"Flux, flipped to healthy", legs.apply}, {"Mainstem, healthy to status", legs.status},
+	} {
+		report(b, plain(leg.name+" p50", percentile(leg.took, 50), "ms"))
+		report(b, plain(leg.name+" p99", percentile(leg.took, 99), "ms"))
+	}
 	w.settle(b)
 	baseline := w.fluxAlone(b)
 	report(b, plain("the whole wave", wave, "s").against("Flux alone, as many new pairs", baseline.Seconds(), 1.1))

@@ -217,3 +217,27 @@ func (m *moments) unused() int {
 	}
 	return count
 }
+
+// legs are the parts of the way from a push to what people see, of each Application.
+//
+// write is from the delivery until the source is written, fetch until Flux has fetched it, flip until the Kustomization asks for
+// it, apply until Flux reports it as healthy, status until the Application's status says so, whole from the first to the last.
+type legs struct{ write, fetch, flip, apply, status, whole []time.Duration }
+
+// legs reads them for the commit that develop is at.
+func (w *world) legs(apps []*app) legs {
+	var l legs
+	for _, a := range apps {
+		at, _ := w.relay.delivered(push{a.fullName, w.commitAt(a)})
+		source, here := w.origin(a, w.commitAt(a)), a.place(develop, w.commitAt(a))
+		made, _ := of(w.moments, w.moments.written, source)
+		ready, _ := of(w.moments, w.moments.ready, source)
+		flipped, _ := of(w.moments, w.moments.flipped, here)
+		healthy, _ := of(w.moments, w.moments.applied, here)
+		told, _ := of(w.moments, w.moments.current, here)
+		l.write, l.fetch = append(l.write, made.Sub(at)), append(l.fetch, ready.Sub(made))
+		l.flip, l.apply = append(l.flip, flipped.Sub(ready)), append(l.apply, healthy.Sub(flipped))
+		l.status, l.whole = append(l.status, told.Sub(healthy)), append(l.whole, told.Sub(at))
+	}
+	return l
+}

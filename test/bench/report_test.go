@@ -103,6 +103,7 @@ func writeTable(out io.Writer) {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s %s\t%s\t%s\t%s\n", f.Benchmark, f.Name, amount(f.Value), f.Unit, baseline, aim, met)
 	}
 	_ = table.Flush() // it goes to the terminal
+	_, _ = fmt.Fprintf(out, "\nload average at the end: %s on %d CPUs\n", load(), runtime.NumCPU())
 }
 
 // amount rounds to what matters.
@@ -123,11 +124,13 @@ func writeJSON(path string) error {
 		return nil
 	}
 	content, err := json.MarshalIndent(struct {
-		Time    time.Time `json:"time"`
-		CPUs    int       `json:"cpus"`
-		Go      string    `json:"go"`
-		Figures []figure  `json:"figures"`
-	}{time.Now().UTC().Truncate(time.Second), runtime.NumCPU(), runtime.Version(), figures}, "", "  ")
+		Time time.Time `json:"time"`
+		CPUs int       `json:"cpus"`
+		Go   string    `json:"go"`
+		// Load is the machine's load average over the last 1, 5 and 15 minutes: who else was there.
+		Load    string   `json:"load"`
+		Figures []figure `json:"figures"`
+	}{time.Now().UTC().Truncate(time.Second), runtime.NumCPU(), runtime.Version(), load(), figures}, "", "  ")
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(path), 0o750)
 	}
@@ -138,6 +141,15 @@ func writeJSON(path string) error {
 		return fmt.Errorf("writing the figures to %s: %w", path, err)
 	}
 	return nil
+}
+
+// load is the first part of proc(5)'s loadavg; empty where there is none.
+func load() string {
+	content, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	return strings.Join(strings.Fields(string(content))[:3], " ")
 }
 
 // percentile is the smallest of the durations that so many percent do not exceed, in milliseconds.
