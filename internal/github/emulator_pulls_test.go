@@ -381,11 +381,38 @@ func TestAStatusIsWrittenOnce(t *testing.T) {
 		}
 	}
 	// Once when it is written first, and once by each that is fresh.
-	if asked := w.Calls()["GET /repos/{owner}/{repo}/commits/{ref}/status"].Total; asked != 3 {
+	if asked := w.Calls()[statusRoute].Total; asked != 3 {
 		t.Errorf("GitHub was asked %d times for what this process has written itself", asked)
 	}
 	got := w.repository.Statuses(sha)
 	if len(got) != 2 || len([]rune(got[0].Description)) > 140 || got[0].TargetURL != status.TargetURL {
 		t.Errorf("statuses %+v", got)
+	}
+}
+
+const statusRoute = "GET /repos/{owner}/{repo}/commits/{ref}/status"
+
+// TestStatusesOfACommitAreReadOnce starts with a commit that has statuses of several environments.
+func TestStatusesOfACommitAreReadOnce(t *testing.T) {
+	w := newWorld(t)
+	sha := w.repository.Head("develop")
+	all := []Status{{Context: "mainstem/develop", State: StatusSuccess}, {Context: "mainstem/main", State: StatusPending, Description: "soaks"}}
+	for _, status := range all {
+		if _, err := w.client.EnsureStatus(testContext(t), sha, status); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.ResetCounts()
+	fresh := clientFor(t, NewClients(Options{}), w.repo, w.credential)
+	for _, status := range all {
+		if written, err := fresh.EnsureStatus(testContext(t), sha, status); err != nil || written {
+			t.Errorf("%+v: got %t, %v", status, written, err)
+		}
+		if _, _, sent := fresh.StatusSent(sha, status.Context); sent {
+			t.Errorf("%+v was found, not sent", status)
+		}
+	}
+	if asked := w.Calls()[statusRoute].Total; asked != 1 {
+		t.Errorf("GitHub was asked %d times about one commit", asked)
 	}
 }

@@ -140,6 +140,7 @@ func networkReason(err error) string {
 		dns       *net.DNSError
 		authority x509.UnknownAuthorityError
 		hostname  x509.HostnameError
+		invalid   x509.CertificateInvalidError
 		syntax    *json.SyntaxError
 		kind      *json.UnmarshalTypeError
 		timeout   net.Error
@@ -149,6 +150,9 @@ func networkReason(err error) string {
 		return "its certificate is signed by an unknown authority: put that authority's certificate into the Secret as " + keyCACert
 	case errors.As(err, &hostname):
 		return bounded("its certificate is for another host: " + hostname.Error())
+	case errors.As(err, &invalid):
+		// Go's own words name the present moment.
+		return "its certificate has expired, is not valid yet, or may not be used for this: have it renewed"
 	case errors.As(err, &dns):
 		return bounded("the host name " + dns.Name + " cannot be resolved")
 	case errors.Is(err, errBodyTooLong):

@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	gogithub "github.com/google/go-github/v92/github"
@@ -50,11 +51,9 @@ func (c *Client) EnsureStatus(ctx context.Context, sha string, status Status) (w
 		if err != nil {
 			return false, err
 		}
-		for _, known := range current {
-			if known.GetContext() == status.Context && sameStatus(known, status) {
-				c.clients.sent.Add(key, sentStatus{Status: status})
-				return false, nil
-			}
+		c.rememberStatuses(sha, status.Context, current)
+		if last, sent = c.clients.sent.Get(key); sent && last.Status == status {
+			return false, nil
 		}
 	}
 	sdk, owner, name := c.sdk()
@@ -69,6 +68,20 @@ func (c *Client) EnsureStatus(ctx context.Context, sha string, status Status) (w
 	return true, nil
 }
 
+// rememberStatuses keeps the statuses that GitHub has on a commit under contexts that begin alike, up to the slash, unless this
+// process wrote newer ones meanwhile: the other environments need not ask for theirs.
+func (c *Client) rememberStatuses(sha, statusContext string, current []*gogithub.RepoStatus) {
+	prefix, _, _ := strings.Cut(statusContext, "/")
+	for _, known := range current {
+		if alike, _, _ := strings.Cut(known.GetContext(), "/"); alike != prefix {
+			continue
+		}
+		c.clients.sent.ContainsOrAdd(c.key("status", sha, known.GetContext()), sentStatus{Status: Status{
+			Context: known.GetContext(), State: StatusState(known.GetState()), Description: known.GetDescription(), TargetURL: known.GetTargetURL(),
+		}})
+	}
+}
+
 // sentStatus is a status that GitHub has, and when this process wrote it, if it did.
 type sentStatus struct {
 	Status
@@ -79,9 +92,4 @@ type sentStatus struct {
 func (c *Client) StatusSent(sha, statusContext string) (status Status, at time.Time, sent bool) {
 	last, ok := c.clients.sent.Get(c.key("status", sha, statusContext))
 	return last.Status, last.at, ok && !last.at.IsZero()
-}
-
-func sameStatus(known *gogithub.RepoStatus, wanted Status) bool {
-	return known.GetState() == string(wanted.State) && known.GetDescription() == wanted.Description &&
-		known.GetTargetURL() == wanted.TargetURL
 }
