@@ -141,7 +141,7 @@ func (w *world) webhook(b *testing.B, writer *writer, deliveries int) {
 	u := w.usage(b).since(before)
 	w.tell(b, since)
 
-	legs := w.legs(pushed)
+	legs := w.legs(b, pushed)
 	const name, times = "p50 of applying the pair", 10
 	baseline := percentile(pairs, 50)
 	report(b, plain("delivery to written p50", percentile(legs.write, 50), "ms"))

@@ -30,8 +30,8 @@ const (
 	owner          = "acme"
 	appID          = 4711
 	installationID = 815
-	visitorToken   = "ghp_visitor"                //nolint:gosec // It opens what is emulated on loopback.
-	webhookSecret  = "a secret of the benchmarks" //nolint:gosec // It signs deliveries on loopback.
+	visitorToken   = "ghp_visitor"
+	webhookSecret  = "a secret of the benchmarks"
 	// generousLimit leaves GitHub's budget out of the figures: the calls are counted instead.
 	generousLimit = 1_000_000
 	// history is how many commits every repository has to give.

@@ -39,7 +39,7 @@ func BenchmarkRealFlux(b *testing.B) {
 	places := plainPlaces(w.apps, develop, w.commitAt)
 	wave := last(w.moments, w.moments.applied, places).Sub(started).Seconds()
 
-	legs := w.legs(w.apps)
+	legs := w.legs(b, w.apps)
 	mainstem, whole := slices.Concat(legs.write, legs.flip), slices.Concat(legs.write, legs.fetch, legs.flip, legs.apply)
 	const share = 10
 	report(b, plain("Mainstem's share of push to healthy", float64(sum(mainstem))/float64(sum(whole))*100, "%").atMost(share))

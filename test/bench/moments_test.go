@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -225,19 +226,23 @@ func (m *moments) unused() int {
 type legs struct{ write, fetch, flip, apply, status, whole []time.Duration }
 
 // legs reads them for the commit that develop is at.
-func (w *world) legs(apps []*app) legs {
+func (w *world) legs(b *testing.B, apps []*app) legs {
+	b.Helper()
 	var l legs
 	for _, a := range apps {
-		at, _ := w.relay.delivered(push{a.fullName, w.commitAt(a)})
 		source, here := w.origin(a, w.commitAt(a)), a.place(develop, w.commitAt(a))
-		made, _ := of(w.moments, w.moments.written, source)
-		ready, _ := of(w.moments, w.moments.ready, source)
-		flipped, _ := of(w.moments, w.moments.flipped, here)
-		healthy, _ := of(w.moments, w.moments.applied, here)
-		told, _ := of(w.moments, w.moments.current, here)
-		l.write, l.fetch = append(l.write, made.Sub(at)), append(l.fetch, ready.Sub(made))
+		delivered, was := w.relay.delivered(push{a.fullName, w.commitAt(a)})
+		written, made := of(w.moments, w.moments.written, source)
+		ready, fetched := of(w.moments, w.moments.ready, source)
+		flipped, asked := of(w.moments, w.moments.flipped, here)
+		healthy, applied := of(w.moments, w.moments.applied, here)
+		told, current := of(w.moments, w.moments.current, here)
+		if !was || !made || !fetched || !asked || !applied || !current {
+			b.Fatalf("Application %s was not seen on its whole way", a.name)
+		}
+		l.write, l.fetch = append(l.write, written.Sub(delivered)), append(l.fetch, ready.Sub(written))
 		l.flip, l.apply = append(l.flip, flipped.Sub(ready)), append(l.apply, healthy.Sub(flipped))
-		l.status, l.whole = append(l.status, told.Sub(healthy)), append(l.whole, told.Sub(at))
+		l.status, l.whole = append(l.status, told.Sub(healthy)), append(l.whole, told.Sub(delivered))
 	}
 	return l
 }

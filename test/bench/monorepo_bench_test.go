@@ -27,7 +27,10 @@ func BenchmarkMonorepo(b *testing.B) {
 		b.Fatal(err)
 	}
 	w.awaitCurrent(b)
-	delivered, _ := w.relay.delivered(push{w.apps[0].fullName, commit})
+	delivered, was := w.relay.delivered(push{w.apps[0].fullName, commit})
+	if !was {
+		b.Fatal("the push was not delivered")
+	}
 	w.settle(b)
 	u := w.usage(b).since(before)
 	w.tell(b, since)

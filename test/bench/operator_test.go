@@ -50,13 +50,20 @@ func (w *world) startOperator(b *testing.B) {
 }
 
 func freeAddresses(ctx context.Context, count int) ([]string, error) {
+	listeners := make([]net.Listener, 0, count)
+	// Closed only when all are found, so that no two are the same.
+	defer func() {
+		for _, listener := range listeners {
+			_ = listener.Close()
+		}
+	}()
 	var addresses []string
 	for range count {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("finding a free port: %w", err)
 		}
-		defer func() { _ = listener.Close() }() // only when all are found, so that no two are the same
+		listeners = append(listeners, listener)
 		addresses = append(addresses, listener.Addr().String())
 	}
 	return addresses, nil

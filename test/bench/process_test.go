@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +25,7 @@ const (
 
 // processorTime is what a process has used of the processors so far, in user and system mode, as proc(5) tells it.
 func processorTime(pid int) (time.Duration, error) {
-	content, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, fmt.Errorf("reading the processor time: %w", err)
 	}
@@ -54,7 +53,7 @@ type memory struct {
 }
 
 func memoryOf(pid int) (memory, error) {
-	content, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return memory{}, fmt.Errorf("reading the memory: %w", err)
 	}
