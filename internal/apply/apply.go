@@ -52,7 +52,7 @@ type Applier struct {
 // when the cached object is already so and carries the hash of the same desired object. desired is not changed.
 //
 // An object that exists must carry the same mainstem.dev labels as desired (instance, application, environment, as far
-// as desired has them), else the error is a [*NotOursError] and nothing is written. desired must carry
+// as desired has them), or be one that [Applier.Release] let go, which is taken up again; else the error is a [*NotOursError] and nothing is written. desired must carry
 // mainstem.dev/instance.
 //
 // The write names the UID of the object that was compared: when that one was replaced meanwhile, the error is a
@@ -156,8 +156,25 @@ func (a *Applier) emptyLike(want *unstructured.Unstructured) (client.Object, err
 // ownershipLabels say whose an object is.
 var ownershipLabels = []string{mainstemv1.InstanceLabel, mainstemv1.ApplicationLabel, mainstemv1.EnvironmentLabel}
 
-// ours checks that live carries every ownership label of want.
+// managedByLabel stays on what [Applier.Release] has let go: by it, and by the lack of every other mark, it is known again.
+const managedByLabel = "app.kubernetes.io/managed-by"
+
+// letGo says that Mainstem made an object and let it go later: it may be taken up again.
+func letGo(want, live *unstructured.Unstructured) bool {
+	wanted, found := want.GetLabels(), live.GetLabels()
+	for _, label := range ownershipLabels {
+		if _, has := found[label]; has {
+			return false
+		}
+	}
+	return wanted[managedByLabel] != "" && found[managedByLabel] == wanted[managedByLabel]
+}
+
+// ours checks that live carries every ownership label of want, or is an object that was let go.
 func ours(want, live *unstructured.Unstructured) error {
+	if letGo(want, live) {
+		return nil
+	}
 	wanted, found := want.GetLabels(), live.GetLabels()
 	for _, label := range ownershipLabels {
 		value, asked := wanted[label]

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -16,6 +17,7 @@ import (
 	"github.com/mainstem-dev/mainstem/internal/github"
 	"github.com/mainstem-dev/mainstem/internal/index"
 	"github.com/mainstem-dev/mainstem/internal/policy"
+	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
 // cluster reads Mainstem's own kinds and the namespace from the cache. What is taken into the State is a copy: it is changed
@@ -114,6 +116,9 @@ func (o *Observer) targetsOf(ctx context.Context, observation *Observation) erro
 			continue
 		}
 		problem, err := o.target(ctx, state.Application.Namespace, environment)
+		if err == nil && problem == nil {
+			problem, err = o.conflict(ctx, observation, v1alpha1.EnvironmentName(environment.Name))
+		}
 		if err != nil {
 			return err
 		}
@@ -122,6 +127,29 @@ func (o *Observer) targetsOf(ctx context.Context, observation *Observation) erro
 		}
 	}
 	return nil
+}
+
+// conflict says that an object which is not Mainstem's has the name of the Kustomization that is to be made. One that Mainstem let
+// go is taken up again.
+func (o *Observer) conflict(ctx context.Context, observation *Observation, env v1alpha1.EnvironmentName) (*policy.Problem, error) {
+	app := observation.State.Application
+	if observation.Kustomizations[env] != nil {
+		return nil, nil
+	}
+	var standing kustomizev1.Kustomization
+	key := types.NamespacedName{Namespace: app.Namespace, Name: render.KustomizationName(app.Name, env)}
+	if err := o.Cache.Get(ctx, key, &standing); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	labels := standing.Labels
+	if labels[v1alpha1.InstanceLabel] == "" && labels[render.ManagedByLabel] == render.ManagedBy {
+		return nil, nil
+	}
+	if labels[v1alpha1.InstanceLabel] == o.Instance && labels[v1alpha1.ApplicationLabel] == app.Name && labels[v1alpha1.EnvironmentLabel] == string(env) {
+		return nil, nil
+	}
+	return &policy.Problem{Reason: v1alpha1.TargetConflictReason, RetryAt: o.Now().Add(targetMemory), Message: fmt.Sprintf(
+		"Kustomization %s exists in namespace %s and is not Mainstem's to change: rename or delete it; what becomes of what it deployed is in its spec.deletionPolicy", key.Name, key.Namespace)}, nil
 }
 
 func (o *Observer) target(ctx context.Context, namespace string, environment *v1alpha1.Environment) (*policy.Problem, error) {

@@ -114,10 +114,13 @@ func movingIn(environments []v1alpha1.EnvironmentState) string {
 
 // summary is an Application's whole story in one line: what runs where, and what is waited for.
 func summary(s *State, environments []v1alpha1.EnvironmentState) string {
-	if s.Application.Spec.Suspend {
-		return "suspended"
-	}
 	var runs, waits []string
+	if problem := s.GitHub.Problem; problem != nil {
+		waits = append(waits, fmt.Sprintf("GitHub (%s): %s", problem.Reason, cut(problem.Message, 256)))
+	}
+	if s.Application.Spec.Suspend {
+		waits = append(waits, "suspended")
+	}
 	for i := range environments {
 		env := &environments[i]
 		words := string(env.Name) + " –"
@@ -128,7 +131,7 @@ func summary(s *State, environments []v1alpha1.EnvironmentState) string {
 			}
 		}
 		runs = append(runs, words)
-		if env.WaitingFor != "" {
+		if env.WaitingFor != "" && !s.Application.Spec.Suspend {
 			prefix := fmt.Sprintf("%s waiting for ", env.Name)
 			if env.Phase != v1alpha1.EnvironmentWaiting || isProblem(env) {
 				prefix = fmt.Sprintf("%s %s: ", env.Name, strings.ToLower(string(env.Phase)))

@@ -19,6 +19,8 @@ type carrier struct {
 	*Reconciler
 	observation *observe.Observation
 	state       *policy.State
+	// observed are the Promotions as they were read: what is written is compared with these, and refused where they are old.
+	observed map[string]*v1alpha1.Promotion
 	// again is when to look again because of something that was done; zero where nothing asks for it.
 	again time.Time
 }
@@ -26,6 +28,7 @@ type carrier struct {
 // carry does what is to be done, in the order in which one thing leads to the next.
 func (c *carrier) carry(ctx context.Context) error {
 	for _, do := range []func(context.Context) error{
+		c.own,
 		c.follow,
 		c.discover,
 		c.advance,
@@ -44,6 +47,9 @@ func (c *carrier) carry(ctx context.Context) error {
 
 // follow learns what became of pull requests, and what that asks for.
 func (c *carrier) follow(ctx context.Context) error {
+	for _, p := range c.state.Promotions {
+		c.observed[p.Name] = p.DeepCopy()
+	}
 	if err := c.Observer.Evidence(ctx, c.observation); err != nil {
 		return err
 	}

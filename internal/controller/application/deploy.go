@@ -50,7 +50,7 @@ func (c *carrier) deployTo(ctx context.Context, env v1alpha1.EnvironmentName, re
 	if live == nil || observe.ReportedSource(live).Commit != release.Spec.Commit {
 		return nil // Flux's report about the source brings the next reconciliation.
 	}
-	if c.heldAsItIs(env, release) {
+	if c.keepsWhatRuns(env, release) {
 		return nil
 	}
 	kustomization, err := render.Kustomization(scope)
@@ -62,9 +62,18 @@ func (c *carrier) deployTo(ctx context.Context, env v1alpha1.EnvironmentName, re
 	return c.notOurs(env, err)
 }
 
-// heldAsItIs says that a Hold keeps what runs as it is: not even a change of spec.deploy goes in.
-func (c *carrier) heldAsItIs(env v1alpha1.EnvironmentName, release *v1alpha1.Release) bool {
-	return c.state.Flux[env].Release == release.Name && len(policy.Holding(c.state, env)) > 0
+// keepsWhatRuns says that what Flux runs stays as it is. Another release goes in only by a Promotion that is deploying it: where
+// the record of the newest one was deleted, an older one must not come back by that. And under a Hold not even a change of
+// spec.deploy goes in.
+func (c *carrier) keepsWhatRuns(env v1alpha1.EnvironmentName, release *v1alpha1.Release) bool {
+	running := c.state.Flux[env]
+	if !running.Exists {
+		return false
+	}
+	if running.Release != release.Name {
+		return policy.Deployed(c.state, env).Status.Phase != v1alpha1.PromotionDeploying
+	}
+	return len(policy.Holding(c.state, env)) > 0
 }
 
 // repositoryUnusable says that the Application names a repository or a credential with which nothing can be read: somebody has to

@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -50,12 +53,31 @@ func (c *carrier) writeStatus(ctx context.Context, status v1alpha1.ApplicationSt
 	if equality.Semantic.DeepEqual(app.Status, status) {
 		return nil
 	}
-	patch := client.MergeFromWithOptions(app.DeepCopy(), client.MergeFromWithOptimisticLock{})
+	before := app.DeepCopy()
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	app.Status = status
 	if err := c.Client.Status().Patch(ctx, app, patch, client.FieldOwner(apply.FieldOwner)); err != nil {
 		return fmt.Errorf("writing the status of Application %s: %w", c.key(), err)
 	}
+	c.tellTurns(before.Status.Conditions, app.Status.Conditions)
 	return nil
+}
+
+// tellTurns records an event where a condition of the Application turned bad, bad for another reason, or good again. What is on its
+// way is told by its Promotion.
+func (c *carrier) tellTurns(before, after []metav1.Condition) {
+	for _, kind := range []string{v1alpha1.RepositoryReachableCondition, v1alpha1.ReadyCondition} {
+		was, is := apimeta.FindStatusCondition(before, kind), apimeta.FindStatusCondition(after, kind)
+		if is == nil || (was != nil && was.Status == is.Status && was.Reason == is.Reason) {
+			continue
+		}
+		switch {
+		case is.Status == metav1.ConditionFalse:
+			c.Events.Eventf(c.state.Application, nil, corev1.EventTypeWarning, is.Reason, "Report", "%s", is.Message)
+		case is.Status == metav1.ConditionTrue && was != nil && was.Status == metav1.ConditionFalse:
+			c.Events.Eventf(c.state.Application, nil, corev1.EventTypeNormal, is.Reason, "Report", "%s: %s", kind, is.Message)
+		}
+	}
 }
 
 // tellGitHub writes the commit statuses that differ from what GitHub has. They are for people: what goes wrong with them is

@@ -97,8 +97,13 @@ func (c *carrier) addMoving(uses map[string]use) {
 	moving := map[string]bool{}
 	for _, peer := range c.state.Peers {
 		for i := range peer.Status.Environments {
-			if next := peer.Status.Environments[i].Next; next != nil && peer.Namespace == c.state.Application.Namespace {
-				moving[next.Commit] = true
+			state := &peer.Status.Environments[i]
+			if state.Next == nil || peer.Namespace != c.state.Application.Namespace {
+				continue
+			}
+			moving[state.Next.Commit] = true
+			if state.PullRequest != nil {
+				moving[state.PullRequest.MergeCommit] = true
 			}
 		}
 	}

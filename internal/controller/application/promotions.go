@@ -40,25 +40,19 @@ func (c *carrier) advance(ctx context.Context) error {
 	return nil
 }
 
-// writePromotion writes a Promotion's status where it differs from what is stored, and notes what happened.
+// writePromotion writes a Promotion's status where it differs from what was observed, and tells what happened. The write is
+// refused where the observation was old: a step must never undo a later one.
 func (c *carrier) writePromotion(ctx context.Context, promotion, after *v1alpha1.Promotion) error {
-	stored := &v1alpha1.Promotion{}
-	if err := c.Client.Get(ctx, client.ObjectKeyFromObject(promotion), stored); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	changed := stored.Status.Phase != after.Status.Phase || stored.Status.Reason != after.Status.Reason
+	observed := c.observed[promotion.Name]
 	*promotion = *after
-	if equality.Semantic.DeepEqual(stored.Status, after.Status) {
+	if equality.Semantic.DeepEqual(observed.Status, after.Status) {
 		return nil
 	}
-	patch := client.MergeFromWithOptions(stored.DeepCopy(), client.MergeFromWithOptimisticLock{})
-	written := after.DeepCopy()
-	written.ResourceVersion = stored.ResourceVersion
-	if err := c.Client.Status().Patch(ctx, written, patch, client.FieldOwner(apply.FieldOwner)); err != nil {
+	patch := client.MergeFromWithOptions(observed, client.MergeFromWithOptimisticLock{})
+	if err := c.Client.Status().Patch(ctx, promotion, patch, client.FieldOwner(apply.FieldOwner)); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("writing the status of Promotion %s/%s: %w", promotion.Namespace, promotion.Name, err)
 	}
-	promotion.ResourceVersion = written.ResourceVersion
-	if changed {
+	if observed.Status.Phase != promotion.Status.Phase || observed.Status.Reason != promotion.Status.Reason {
 		c.tellPhase(promotion)
 	}
 	return nil

@@ -82,7 +82,7 @@ func (r *Reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	c := &carrier{Reconciler: r, observation: observation, state: &observation.State}
+	c := &carrier{Reconciler: r, observation: observation, state: &observation.State, observed: map[string]*v1alpha1.Promotion{}}
 	if !app.Spec.Suspend {
 		if err := c.carry(ctx); err != nil {
 			return ctrl.Result{}, err
