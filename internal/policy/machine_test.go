@@ -61,6 +61,8 @@ func TestHistories(t *testing.T) {
 					"die":        m.dies,
 					"wait":       m.waits,
 					"flux":       m.fluxWorks,
+					"quiet":      m.quiet,
+					"quieter":    m.quiet,
 					"push":       m.pushes,
 					"hotfix":     m.hotfixes,
 					"pull":       m.peoplePull,
@@ -170,6 +172,23 @@ func (m *machine) fluxWorks(t *rapid.T) {
 	m.now = m.now.Add(time.Second)
 	m.work(env)
 	m.oracle.sees(m.world)
+}
+
+// quiet is a while in which nobody does anything, and Flux and the operator come as far as they can.
+func (m *machine) quiet(t *rapid.T) {
+	for range 4 {
+		m.reconciles(t)
+		m.now = m.now.Add(time.Second)
+		for _, env := range m.environments() {
+			m.work(env)
+		}
+		m.oracle.sees(m.world)
+	}
+	m.reconciles(t)
+	if m.again.After(m.now) && m.again.Sub(m.now) < 2*time.Hour && rapid.Bool().Draw(t, "until it is time to look again") {
+		m.now = m.again
+		m.reconciles(t)
+	}
 }
 
 // pushes adds a commit to develop: a good one, one that breaks somewhere, or one that mends all that is broken.

@@ -182,6 +182,9 @@ func (w *world) act(s *State, p *v1alpha1.Promotion, step *Step) error {
 	if err := w.wrote(); err != nil {
 		return err
 	}
+	if !slices.Contains(p.Spec.Bypass, GateProven) && !w.contains(candidate, step.Base) && !w.known(step.Base) {
+		w.record.mistakes = append(w.record.mistakes, fmt.Sprintf("#%d was merged onto %s, which nobody has proven or let in", pull.Number, short(step.Base)))
+	}
 	w.mergePull(pull, "mainstem")
 	w.say("merged #%d at %s as %s", pull.Number, short(candidate), short(pull.MergeCommit))
 	return nil

@@ -142,12 +142,32 @@ func (w *world) trusted(env, up v1alpha1.EnvironmentName, commit string, depth i
 	return w.trusted(env, up, merge.Head, depth+1) && (let || w.trusted(env, up, merge.Base, depth+1))
 }
 
+func (w *world) contains(commit, other string) bool { return w.git.ancestors(commit)[other] }
+
+// known says that the base of a promotion into main brings nothing unproven in.
+func (w *world) known(base string) bool {
+	let := slices.ContainsFunc(w.record.began, func(b beginning) bool { return b.env == "main" && b.commit == base })
+	return let || w.trusted("main", w.api.environments["main"].Spec.After[0], base, 0)
+}
+
 // never checks what must never be so, after every step.
 func (o *oracle) never(t *rapid.T, w *world) {
 	for _, b := range w.record.began {
 		if b.objection != "" {
 			t.Fatalf("%s began to deploy %s into %s although %s", b.promotion, short(b.commit), b.env, b.objection)
 		}
+	}
+	if len(w.record.mistakes) > 0 {
+		t.Fatal(w.record.mistakes[0])
+	}
+	no := map[string]bool{}
+	for _, p := range w.api.promotions {
+		said := phase(p) == v1alpha1.PromotionFailed || p.Status.Reason == v1alpha1.DeclinedReason || p.Status.Reason == v1alpha1.RejectedReason
+		key := string(p.Spec.Environment) + "/" + p.Spec.Release
+		if no[key] && p.Spec.RequestedBy == operator {
+			t.Fatalf("%s was started by itself, although that release had failed or was declined there", p.Name)
+		}
+		no[key] = (no[key] || said) && phase(p) != v1alpha1.PromotionSucceeded
 	}
 	deploying, automatic := map[v1alpha1.EnvironmentName]int{}, map[v1alpha1.EnvironmentName]int{}
 	for _, p := range w.api.promotions {

@@ -272,7 +272,9 @@ type chronicle struct {
 	began []beginning
 	// healthy is since when a commit is known to have run healthy somewhere.
 	healthy map[v1alpha1.EnvironmentName]map[string]time.Time
-	log     []string
+	// mistakes are what must not have been done on GitHub.
+	mistakes []string
+	log      []string
 }
 
 type beginning struct {
