@@ -39,7 +39,7 @@ func (w *world) strike(fault emulator.Fault) {
 var _ = Describe("A GitHub that fails", func() {
 	DescribeTable("leaves what runs alone, is told once and since when, and is found again when it is back",
 		func(ctx SpecContext, fault emulator.Fault, words string) {
-			r := newRunning(ctx, developOnly)
+			r := newRunning(ctx)
 			before := r.objects(ctx)
 			asked := r.spy()
 			r.strike(fault)
@@ -72,9 +72,9 @@ var _ = Describe("A GitHub that fails", func() {
 	)
 
 	It("by not answering keeps nobody else waiting, and is given up in time", func(ctx SpecContext) {
-		r := newRunning(ctx, developOnly, func(app *v1alpha1.Application) { app.Spec.Repository.Interval = nil })
+		r := newRunning(ctx, func(app *v1alpha1.Application) { app.Spec.Repository.Interval = nil })
 		r.settles(ctx, r.sha, "develop", "success")
-		other := newRunning(ctx, developOnly)
+		other := newRunning(ctx)
 		before := r.objects(ctx)
 		r.strike(emulator.Fault{Kind: emulator.Slow, Delay: time.Hour, Times: 1})
 		r.commit("develop", "second")
@@ -89,7 +89,7 @@ var _ = Describe("A GitHub that fails", func() {
 	}, SpecTimeout(patience))
 
 	It("by answering late is no failure", func(ctx SpecContext) {
-		r := newRunning(ctx, developOnly)
+		r := newRunning(ctx)
 		r.strike(emulator.Fault{Kind: emulator.Slow, Delay: 100 * time.Millisecond})
 		since := r.reachableSince(ctx)
 		r.runs(ctx, "develop", r.commit("develop", "second"))
@@ -97,7 +97,7 @@ var _ = Describe("A GitHub that fails", func() {
 	}, SpecTimeout(patience))
 
 	It("by taking the credential back is over when the Secret is rotated in place", func(ctx SpecContext) {
-		r := newRunning(ctx, developOnly)
+		r := newRunning(ctx)
 		before := r.objects(ctx)
 		github.RevokeToken(r.token)
 		r.unreachable(ctx, v1alpha1.UnauthorizedReason, "renew it in the Secret")
@@ -117,7 +117,7 @@ var _ = Describe("A GitHub that fails", func() {
 var _ = Describe("A rate limit", func() {
 	DescribeTable("is kept to the second, whatever happens meanwhile",
 		func(ctx SpecContext, fault emulator.Fault) {
-			r := newRunning(ctx, developOnly)
+			r := newRunning(ctx)
 			before := r.objects(ctx)
 			journal := r.journal()
 			fault.Times = 1
@@ -143,12 +143,11 @@ var _ = Describe("A rate limit", func() {
 			r.reachable(ctx)
 		},
 		Entry("of requests an hour", SpecTimeout(patience), emulator.Fault{Kind: emulator.PrimaryLimit, Delay: 2 * time.Second}),
-		Entry("of requests an hour, as 429", SpecTimeout(patience), emulator.Fault{Kind: emulator.PrimaryLimit, Delay: 2 * time.Second, Status: http.StatusTooManyRequests}),
 		Entry("of bursts", SpecTimeout(patience), emulator.Fault{Kind: emulator.SecondaryLimit, Delay: 2 * time.Second}),
 	)
 
 	It("that says no instant is kept for a minute at least", func(ctx SpecContext) {
-		r := newRunning(ctx, developOnly)
+		r := newRunning(ctx)
 		before := r.objects(ctx)
 		journal := r.journal()
 		r.strike(emulator.Fault{Kind: emulator.Status5xx, Status: http.StatusTooManyRequests})

@@ -46,7 +46,7 @@ func writesURL(name string) func(context.Context, *running) {
 var _ = Describe("A mistake about GitHub", func() {
 	DescribeTable("is told, touches nothing that runs, and is over once it is mended",
 		func(ctx SpecContext, b blunder) {
-			r := newRunning(ctx, developOnly)
+			r := newRunning(ctx)
 			before := r.objects(ctx)
 			b.commit(ctx, r)
 			told := r.unreachable(ctx, b.reason, b.words...)
@@ -92,7 +92,7 @@ var _ = Describe("A mistake about GitHub", func() {
 
 	DescribeTable("that only shows when a pull request is to be opened is told by its Promotion",
 		func(ctx SpecContext, spoil func(*running), mend func(*running), matches types.GomegaMatcher) {
-			r := newRunning(ctx, developOnly)
+			r := newRunning(ctx)
 			r.sha = r.commit("develop", "ahead")
 			r.runs(ctx, "develop", r.sha)
 			before := r.objects(ctx)
@@ -141,7 +141,7 @@ var _ = Describe("A mistake about GitHub", func() {
 
 		By("telling it once")
 		told := w.read(ctx).ResourceVersion
-		w.polls(ctx, 3)
+		w.polls(ctx, 2)
 		Expect(w.read(ctx).ResourceVersion).To(Equal(told), "%s", w.story(ctx))
 
 		(&running{world: w}).permit(nil)
@@ -150,7 +150,7 @@ var _ = Describe("A mistake about GitHub", func() {
 	}, SpecTimeout(patience))
 
 	It("of archiving the repository is told, and leaves what runs alone", func(ctx SpecContext) {
-		r := newRunning(ctx, developOnly)
+		r := newRunning(ctx)
 		r.sha = r.commit("develop", "ahead")
 		r.runs(ctx, "develop", r.sha)
 		before := r.objects(ctx)
@@ -165,7 +165,7 @@ var _ = Describe("A mistake about GitHub", func() {
 	}, SpecTimeout(patience))
 
 	It("of renaming the repository is told, and stops nothing", func(ctx SpecContext) {
-		r := newRunning(ctx, developOnly)
+		r := newRunning(ctx)
 		before := r.objects(ctx)
 		Expect(r.repository.Rename("acme/renamed" + r.suffix)).To(Succeed())
 		r.remarks(ctx, "acme/renamed#", "spec.repository.url")

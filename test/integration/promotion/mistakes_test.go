@@ -45,20 +45,20 @@ func has(spec string) func(context.Context, *running) {
 var _ = Describe("A mistake", func() {
 	DescribeTable("in one environment is told there, touches nothing that runs, and is over once it is mended",
 		func(ctx SpecContext, m mistake) {
-			r := newRunning(ctx, developOnly)
+			r := newRunning(ctx)
 			before := r.objects(ctx)
 			if m.platform != nil {
 				m.platform(ctx, r)
 			}
 			r.list(ctx, developOnly+m.entries)
-			r.refused(ctx, "main", m.reason, m.words...)
+			r.refused(ctx, m.reason, m.words...)
 			Expect(r.promotions(ctx, "main")).To(BeEmpty())
 			Expect(r.objects(ctx)).To(Equal(before))
 
 			By("going on in the other environment meanwhile")
 			next := r.commit("develop", "second")
 			r.runs(ctx, "develop", next)
-			r.refused(ctx, "main", m.reason, m.words...)
+			r.refused(ctx, m.reason, m.words...)
 			Expect(r.promotions(ctx, "main")).To(BeEmpty())
 
 			By("going on once it is mended")
@@ -100,7 +100,7 @@ var _ = Describe("A mistake", func() {
 			platform: has(`{after: [develop#], allowedNamespaces: {from: Selector, selector: {matchLabels: {tier: prod}}}}`),
 			entries:  `- {name: main#}`,
 			reason:   v1alpha1.NamespaceNotAllowedReason, words: []string{"main#", "team#", "label the namespace", "tier=prod"},
-			mend: func(ctx context.Context, r *running) { r.label(ctx, "tier", "prod") },
+			mend: func(ctx context.Context, r *running) { r.tier(ctx, "prod") },
 		}),
 		Entry(nil, SpecTimeout(patience), mistake{
 			platform: has(`{after: [develop#], target: {serviceAccountName: robot}}`),
@@ -120,8 +120,8 @@ var _ = Describe("A mistake", func() {
 		}),
 		Entry(nil, SpecTimeout(patience), mistake{
 			platform: has(`after: [develop#]`),
-			entries:  `- {name: main#, deploy: {kustomize: {path: "./deploy/${enviroment}"}}}`,
-			reason:   v1alpha1.UnknownVariableReason, words: []string{"spec.environments[main#].deploy.kustomize.path", "${enviroment}", "did you mean ${environment}?"},
+			entries:  `- {name: main#, deploy: {kustomize: {path: "./deploy/${environmint}"}}}`,
+			reason:   v1alpha1.UnknownVariableReason, words: []string{"spec.environments[main#].deploy.kustomize.path", "${environmint}", "did you mean ${environment}?"},
 			mend: lists(`- {name: main#, deploy: {kustomize: {path: "./deploy/${environment}"}}}`),
 		}),
 		Entry(nil, SpecTimeout(patience), mistake{
@@ -183,7 +183,7 @@ var _ = Describe("A mistake", func() {
 	)
 
 	It("that stands where a Kustomization is to be is left alone, and told", func(ctx SpecContext) {
-		r := newRunning(ctx, developOnly)
+		r := newRunning(ctx)
 		name := render.KustomizationName("podinfo", r.env("main"))
 		theirs := &kustomizev1.Kustomization{ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: name}, Spec: kustomizev1.KustomizationSpec{
 			Interval: *everySecond(), Prune: true, Path: "./mine", SourceRef: kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "mine"},
@@ -191,11 +191,11 @@ var _ = Describe("A mistake", func() {
 		create(ctx, theirs)
 		r.platform(ctx, "main", `after: [develop#]`)
 		r.list(ctx, developOnly+`- {name: main#}`)
-		r.refused(ctx, "main", v1alpha1.TargetConflictReason, "Kustomization "+r.namespace+"/"+name, "rename or delete")
+		r.refused(ctx, v1alpha1.TargetConflictReason, "Kustomization "+name, r.namespace, "rename or delete")
 
 		By("leaving it as it is, and its own report as it is")
 		told := r.read(ctx).ResourceVersion
-		r.polls(ctx, 3)
+		r.polls(ctx, 2)
 		Expect(r.read(ctx).ResourceVersion).To(Equal(told), "%s", r.story(ctx))
 		now := &kustomizev1.Kustomization{}
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(theirs), now)).To(Succeed())
@@ -208,7 +208,7 @@ var _ = Describe("A mistake", func() {
 	}, SpecTimeout(patience))
 
 	It("about a version that branches do not have is told where it waits", func(ctx SpecContext) {
-		r := newRunning(ctx, developOnly)
+		r := newRunning(ctx)
 		before := r.objects(ctx)
 		r.platform(ctx, "main", `after: [develop#]`)
 		r.list(ctx, developOnly+`- {name: main#, source: {branch: main}, deploy: {kustomize: {images: [{name: podinfo, newTag: "${version}"}]}}}`)
@@ -267,7 +267,7 @@ var _ = Describe("An Environment", func() {
 		w.waits(ctx, "main", "approval")
 		before := w.objects(ctx)
 		Expect(admin.Delete(ctx, &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Name: string(w.env("main"))}})).To(Succeed())
-		w.refused(ctx, "main", v1alpha1.EnvironmentNotFoundReason, "main#", "create it")
+		w.refused(ctx, v1alpha1.EnvironmentNotFoundReason, "main#", "create it")
 		Eventually(func(g Gomega) {
 			promotions := w.promotions(ctx, "main")
 			g.Expect(promotions).To(HaveLen(3))
@@ -289,7 +289,7 @@ var _ = Describe("An Environment", func() {
 	It("that no longer allows a namespace keeps new releases out, and leaves what runs alone", func(ctx SpecContext) {
 		w := newWorld(ctx)
 		first := w.firstCommit()
-		w.label(ctx, "tier", "prod")
+		w.tier(ctx, "prod")
 		w.environment(ctx, "develop", "")
 		w.platform(ctx, "main", `{after: [develop#], allowedNamespaces: {from: Selector, selector: {matchLabels: {tier: prod}}}}`)
 		w.declare(ctx, guarded)
@@ -297,17 +297,17 @@ var _ = Describe("An Environment", func() {
 		running, err := w.kustomization(ctx, "main")
 		Expect(err).NotTo(HaveOccurred())
 
-		w.label(ctx, "tier", "")
-		w.refused(ctx, "main", v1alpha1.NamespaceNotAllowedReason, "team#", "label the namespace")
+		w.tier(ctx, "")
+		w.refused(ctx, v1alpha1.NamespaceNotAllowedReason, "team#", "label the namespace")
 		second := w.commit("develop", "second")
 		w.runs(ctx, "develop", second)
-		w.refused(ctx, "main", v1alpha1.NamespaceNotAllowedReason)
+		w.refused(ctx, v1alpha1.NamespaceNotAllowedReason)
 		now, err := w.kustomization(ctx, "main")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(now.ResourceVersion).To(Equal(running.ResourceVersion))
 		Expect(w.state(ctx, "main").Current.Commit).To(Equal(first))
 
-		w.label(ctx, "tier", "prod")
+		w.tier(ctx, "prod")
 		w.runs(ctx, "main", second)
 	}, SpecTimeout(patience))
 })

@@ -32,13 +32,13 @@ type running struct {
 	sha string
 }
 
-// newRunning makes a world that runs what environments (YAML, # as in world.application) says; develop is among them.
-func newRunning(ctx context.Context, environments string, change ...func(*v1alpha1.Application)) *running {
+// newRunning makes a world whose Application has one environment, develop, and runs there.
+func newRunning(ctx context.Context, change ...func(*v1alpha1.Application)) *running {
 	GinkgoHelper()
 	r := &running{world: newWorld(ctx)}
 	r.sha = r.firstCommit()
 	r.environment(ctx, "develop", "")
-	r.declare(ctx, environments, change...)
+	r.declare(ctx, developOnly, change...)
 	r.runs(ctx, "develop", r.sha)
 	return r
 }
@@ -57,7 +57,12 @@ func (w *world) declare(ctx context.Context, environments string, change ...func
 		do(app)
 	}
 	create(ctx, app)
-	DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(admin.Delete(ctx, app))).To(Succeed()) })
+	DeferCleanup(remove, client.Object(app))
+}
+
+// remove deletes an object when a spec ends, unless the spec did.
+func remove(ctx SpecContext, object client.Object) error {
+	return client.IgnoreNotFound(admin.Delete(ctx, object))
 }
 
 // amend changes the Application's spec as a person does.
@@ -86,7 +91,7 @@ func (w *world) platform(ctx context.Context, name, spec string) {
 		environment.Spec.Target.ServiceAccountName = "mainstem-deployer"
 	}
 	create(ctx, environment)
-	DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(admin.Delete(ctx, environment))).To(Succeed()) })
+	DeferCleanup(remove, client.Object(environment))
 }
 
 // follow changes what an Environment comes after.
@@ -105,14 +110,14 @@ func (w *world) follow(ctx context.Context, name string, after ...string) {
 	}).WithContext(ctx).Should(Succeed())
 }
 
-// label labels the world's namespace; an empty value takes the label away.
-func (w *world) label(ctx context.Context, key, value string) {
+// tier labels the world's namespace with a tier; an empty one takes the label away.
+func (w *world) tier(ctx context.Context, value string) {
 	GinkgoHelper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
-	patch := fmt.Sprintf(`{"metadata": {"labels": {%q: null}}}`, key)
+	patch := `{"metadata": {"labels": {"tier": null}}}`
 	if value != "" {
-		patch = fmt.Sprintf(`{"metadata": {"labels": {%q: %q}}}`, key, value)
+		patch = fmt.Sprintf(`{"metadata": {"labels": {"tier": %q}}}`, value)
 	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
 	Expect(admin.Patch(ctx, namespace, client.RawPatch("application/merge-patch+json", []byte(patch)))).To(Succeed())
 }
 
@@ -126,7 +131,7 @@ func (w *world) secret(ctx context.Context, data map[string]string) {
 	}
 }
 
-// token is the content of a Secret with a token.
+// tokenSecret is the content of a Secret with a token.
 func tokenSecret(token string) map[string]string {
 	return map[string]string{"username": "mainstem-bot", "password": token, "webhookSecret": webhookSecret}
 }
@@ -148,17 +153,17 @@ func (w *world) objects(ctx context.Context) map[string]string {
 	return versions
 }
 
-// refused waits until an environment is not accepted, for this reason and in a sentence with all of these words (# as in
+// refused waits until the environment main is not accepted, for this reason and in a sentence with all of these words (# as in
 // world.application), and until the Application's own condition says so too.
-func (w *world) refused(ctx context.Context, env, reason string, words ...string) {
+func (w *world) refused(ctx context.Context, reason string, words ...string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
-		accepted := apimeta.FindStatusCondition(w.state(ctx, env).Conditions, v1alpha1.AcceptedCondition)
+		accepted := apimeta.FindStatusCondition(w.state(ctx, "main").Conditions, v1alpha1.AcceptedCondition)
 		w.tells(ctx, g, accepted, reason, words)
-		g.Expect(w.state(ctx, env).WaitingFor).To(Equal(accepted.Message))
+		g.Expect(w.state(ctx, "main").WaitingFor).To(Equal(accepted.Message))
 		ready := apimeta.FindStatusCondition(w.read(ctx).Status.Conditions, v1alpha1.ReadyCondition)
-		w.tells(ctx, g, ready, v1alpha1.NotAcceptedReason, append(words, string(w.env(env))))
-		g.Expect(w.read(ctx).Status.Summary).To(ContainSubstring(string(w.env(env))))
+		w.tells(ctx, g, ready, v1alpha1.NotAcceptedReason, append(words, string(w.env("main"))))
+		g.Expect(w.read(ctx).Status.Summary).To(ContainSubstring(string(w.env("main"))))
 	}).WithContext(ctx).Should(Succeed())
 }
 

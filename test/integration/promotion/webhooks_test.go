@@ -84,7 +84,7 @@ var strangeDeliveries = []struct {
 
 var _ = Describe("A webhook", func() {
 	It("wakes at once, and is answered with 202", func(ctx SpecContext) {
-		r := newRunning(ctx, developOnly, hourly)
+		r := newRunning(ctx, hourly)
 		for i := range 3 {
 			sha := r.commit("develop", fmt.Sprintf("commit %d", i))
 			r.runs(ctx, "develop", sha)
@@ -100,7 +100,7 @@ var _ = Describe("A webhook", func() {
 	}, SpecTimeout(patience))
 
 	It("that GitHub did not send, or that is about nothing here, causes no work", func(ctx SpecContext) {
-		r, other := newRunning(ctx, developOnly, hourly), newRunning(ctx, developOnly, hourly)
+		r, other := newRunning(ctx, hourly), newRunning(ctx, hourly)
 		r.settles(ctx, r.sha, "develop", "success")
 		Eventually(github.WebhooksIdle).WithContext(ctx).Should(BeTrue())
 		r.kick(ctx) // What GitHub has sent is dealt with.
@@ -127,7 +127,7 @@ var _ = Describe("A webhook", func() {
 	}, SpecTimeout(patience))
 
 	It("wakes only the Applications whose own secret signed it", func(ctx SpecContext) {
-		r := newRunning(ctx, developOnly, hourly)
+		r := newRunning(ctx, hourly)
 		other := newWorld(ctx)
 		github.AddToken(emulator.Token{Value: other.token, Login: "mainstem-bot"})
 		other.secret(ctx, map[string]string{"username": "mainstem-bot", "password": other.token, "webhookSecret": "another secret"})
