@@ -25,6 +25,7 @@ import (
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/index"
+	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
 // SetupWithManager watches everything that may change a decision about an Application. woken brings Applications that a webhook
@@ -41,7 +42,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, woken <-chan event.Gener
 		Watches(&v1alpha1.Hold{}, handler.EnqueueRequestsFromMapFunc(r.ofHold)).
 		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		Watches(&kustomizev1.Kustomization{}, handler.EnqueueRequestsFromMapFunc(labelled)).
+		Watches(&kustomizev1.Kustomization{}, handler.EnqueueRequestsFromMapFunc(r.ofKustomization)).
 		Watches(&sourcev1.GitRepository{}, handler.EnqueueRequestsFromMapFunc(r.ofSource))
 	if woken != nil {
 		build = build.WatchesRawSource(source.Channel(woken, &handler.EnqueueRequestForObject{}))
@@ -61,10 +62,22 @@ func named(_ context.Context, object client.Object) []reconcile.Request {
 	return nil
 }
 
-// labelled maps a generated object to the Application in its labels.
-func labelled(_ context.Context, object client.Object) []reconcile.Request {
+// ofKustomization maps a Kustomization to the Application in its labels, or to the one in whose way it stands, or stood.
+func (r *Reconciler) ofKustomization(ctx context.Context, object client.Object) []reconcile.Request {
 	if name := object.GetLabels()[v1alpha1.ApplicationLabel]; name != "" {
 		return requestFor(object.GetNamespace(), name)
+	}
+	var applications v1alpha1.ApplicationList
+	if err := r.Client.List(ctx, &applications, client.InNamespace(object.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
+		return nil
+	}
+	for i := range applications.Items {
+		app := &applications.Items[i]
+		for j := range app.Spec.Environments {
+			if render.KustomizationName(app.Name, app.Spec.Environments[j].Name) == object.GetName() {
+				return requestFor(app.Namespace, app.Name)
+			}
+		}
 	}
 	return nil
 }

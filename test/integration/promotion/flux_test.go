@@ -269,14 +269,15 @@ var _ = Describe("What becomes of Flux's objects", func() {
 		Expect(w.source(ctx, before.Spec.SourceRef.Name)).To(HaveField("Labels", HaveKey(v1alpha1.InstanceLabel)), "what is kept uses it")
 		Expect(w.read(ctx).Status.Environments).To(HaveLen(1))
 
-		By("and is not taken back by an entry of that name")
+		By("and is taken up again by an entry of that name, as it is")
 		w.changes(ctx, func(spec *v1alpha1.ApplicationSpec) {
 			again := *spec.Environments[0].DeepCopy()
 			again.Name = w.env("left")
 			spec.Environments = append(spec.Environments, again)
 		})
-		Eventually(func() string { return w.accepted(ctx, "left") }).WithContext(ctx).Should(Equal(v1alpha1.TargetConflictReason), w.told(ctx))
-		Expect(w.made(ctx, "left")).To(And(withoutMarks(), HaveField("Spec", before.Spec)))
+		Eventually(func() map[string]string { return w.made(ctx, "left").Labels }).WithContext(ctx).Should(HaveKeyWithValue(v1alpha1.InstanceLabel, instance), w.told(ctx))
+		Expect(w.made(ctx, "left")).To(And(HaveField("UID", before.UID), HaveField("Spec", before.Spec)))
+		Expect(w.accepted(ctx, "left")).To(Equal(v1alpha1.AcceptedReason))
 	}, SpecTimeout(patience*2))
 
 	It("is as deletionPolicy says when the Application goes, sources included", func(ctx SpecContext) {
