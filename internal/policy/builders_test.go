@@ -339,11 +339,9 @@ func toldFlux(when string, deployed ...string) promotionOption {
 func ended(as v1alpha1.PromotionPhase, when string) promotionOption {
 	return func(p *v1alpha1.Promotion) {
 		p.Status.Phase, p.Status.FinishedAt = as, at(when)
-		switch as {
-		case v1alpha1.PromotionFailed:
+		p.Status.Reason = string(as)
+		if as == v1alpha1.PromotionFailed {
 			p.Status.Reason, p.Status.Message = v1alpha1.FluxFailedReason, "Flux failed"
-		default:
-			p.Status.Reason = string(as)
 		}
 	}
 }

@@ -42,7 +42,8 @@ func TestBusyDevelop(t *testing.T) {
 						w.hub.checks[commit] = CheckSuccess
 					}
 				}
-				if ticks++; ticks%test.flux == 0 {
+				ticks++
+				if ticks%test.flux == 0 {
 					for env := range w.flux {
 						w.work(env)
 					}

@@ -145,7 +145,7 @@ func pool(s *State, entry *v1alpha1.ApplicationEnvironment) []*v1alpha1.Release 
 		}
 	case routeRelease:
 		for _, r := range s.Releases {
-			if matchesSource(r.Spec.Version, r.Spec.Prerelease, r.Spec.Tag, entry.Source.Release) {
+			if matchesSource(&r.Spec, entry.Source.Release) {
 				offered = append(offered, r)
 			}
 		}
@@ -165,12 +165,12 @@ func proofIn(r *v1alpha1.Release, env v1alpha1.EnvironmentName) bool {
 	return isProvenEntry(ledgerOf(r, env))
 }
 
-// matchesSource says whether a tag's version is one that a release source follows.
-func matchesSource(version string, prerelease bool, tag string, source *v1alpha1.ReleaseSource) bool {
-	if tag == "" || version == "" || (prerelease && !source.Prereleases) {
+// matchesSource says whether a tagged release's version is one that a release source follows.
+func matchesSource(release *v1alpha1.ReleaseSpec, source *v1alpha1.ReleaseSource) bool {
+	if release.Tag == "" || release.Version == "" || (release.Prerelease && !source.Prereleases) {
 		return false
 	}
-	parsed, err := semver.NewVersion(version)
+	parsed, err := semver.NewVersion(release.Version)
 	constraints, bad := versionRange(source)
 	return err == nil && bad == nil && constraints.Check(parsed) && (source.Prereleases || parsed.Prerelease() == "")
 }

@@ -117,13 +117,15 @@ func (d *discovery) published(source *v1alpha1.ReleaseSource) {
 	for i := range d.state.GitHub.Published {
 		release := &d.state.GitHub.Published[i]
 		version, err := semver.NewVersion(release.Tag)
-		if err != nil || !matchesSource(version.String(), release.Prerelease, release.Tag, source) {
+		if err != nil {
 			continue
 		}
 		spec := d.specOf(release.Commit, d.branchOf(release.Commit.SHA))
 		spec.Tag, spec.Version, spec.Prerelease = release.Tag, version.String(), release.Prerelease
 		spec.URL = cmp.Or(release.URL, spec.URL)
-		specs = append(specs, spec)
+		if matchesSource(&spec, source) {
+			specs = append(specs, spec)
+		}
 	}
 	slices.SortStableFunc(specs, func(a, b v1alpha1.ReleaseSpec) int {
 		return semver.MustParse(b.Version).Compare(semver.MustParse(a.Version))

@@ -126,7 +126,7 @@ func (m *machine) reconciles(t *rapid.T) {
 	m.budget = -1
 	for range 24 {
 		before := m.writes
-		again, err := m.world.reconcile()
+		again, err := m.reconcile()
 		if err != nil {
 			t.Fatalf("reconciling: %v", err)
 		}
@@ -135,7 +135,7 @@ func (m *machine) reconciles(t *rapid.T) {
 			m.oracle.never(t, m.world)
 			continue
 		}
-		if _, err := m.world.reconcile(); err != nil || m.writes != before {
+		if _, err := m.reconcile(); err != nil || m.writes != before {
 			t.Fatalf("a second look at the same world wrote something (%v)", err)
 		}
 		m.oracle.settled(t, m.world)
@@ -149,7 +149,7 @@ func (m *machine) dies(t *rapid.T) {
 	m.budget = rapid.IntRange(0, 6).Draw(t, "writes before it dies")
 	defer func() { m.budget = -1 }()
 	for range 3 {
-		if _, err := m.world.reconcile(); err != nil {
+		if _, err := m.reconcile(); err != nil {
 			if !errors.Is(err, errDied) {
 				t.Fatalf("reconciling: %v", err)
 			}
@@ -289,12 +289,12 @@ func (m *machine) publish(branch string) {
 
 func (m *machine) flipsCheck(t *rapid.T) {
 	head := m.git.branches[rapid.SampledFrom([]string{"develop", "main"}).Draw(t, "branch")]
-	switch state := rapid.SampledFrom([]CheckState{CheckSuccess, CheckPending, CheckFailure, ""}).Draw(t, "state"); state {
-	case "":
+	state := rapid.SampledFrom([]CheckState{CheckSuccess, CheckPending, CheckFailure, ""}).Draw(t, "state")
+	if state == "" {
 		delete(m.hub.checks, head)
-	default:
-		m.hub.checks[head] = state
+		return
 	}
+	m.hub.checks[head] = state
 }
 
 func (m *machine) holds(t *rapid.T) {

@@ -95,7 +95,7 @@ func (n *narrator) golden(name string) {
 			n.t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(path) //nolint:gosec // The path is this test's own.
+	want, err := os.ReadFile(path)
 	if err != nil {
 		n.t.Fatalf("%v: go test -update writes it", err)
 	}

@@ -184,7 +184,7 @@ func behind(s *State, entry *v1alpha1.ApplicationEnvironment) *v1alpha1.Behind {
 		}
 		return nil
 	}
-	result := &v1alpha1.Behind{Commits: int32(min(distance.Ahead, 1<<30))}
+	result := &v1alpha1.Behind{Commits: int32(min(distance.Ahead, 1<<30))} //nolint:gosec // It is bounded.
 	running := s.releaseAt(base)
 	for _, r := range s.Releases {
 		if running == nil || head == "" || r.Spec.Sequence <= running.Spec.Sequence {

@@ -265,7 +265,9 @@ func TestSummary(t *testing.T) {
 		"nothing":   {standard(), "develop – → main –"},
 		"suspended": {standard().do(func(s *State) { s.Application.Spec.Suspend = true }), "develop – → main –: suspended"},
 		"GitHub away": {
-			standard().do(func(s *State) { s.GitHub.Problem = &Problem{Reason: v1alpha1.SecretNotFoundReason, Message: "Secret github is missing"} }),
+			standard().do(func(s *State) {
+				s.GitHub.Problem = &Problem{Reason: v1alpha1.SecretNotFoundReason, Message: "Secret github is missing"}
+			}),
 			"develop – → main –: GitHub (SecretNotFound): Secret github is missing"},
 		"soaking": {
 			opened(soaking(90 * time.Minute)).do(advance), "develop d100000 → main –: main waiting for soak until 2026-03-02 12:30:00Z"},

@@ -52,7 +52,7 @@ func cut(text string, most int) string {
 		return text
 	}
 	kept := text[:most-len("…")]
-	for len(kept) > 0 && !strings.HasPrefix(text, strings.ToValidUTF8(kept, "")) {
+	for kept != "" && !strings.HasPrefix(text, strings.ToValidUTF8(kept, "")) {
 		kept = kept[:len(kept)-1]
 	}
 	return strings.ToValidUTF8(kept, "") + "…"

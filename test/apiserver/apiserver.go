@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -90,8 +91,8 @@ func (s *Server) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	crds := append(flux, filepath.Join(Root(), "config", "crd", "bases"))
-	if _, err := envtest.InstallCRDs(s.Admin, envtest.CRDInstallOptions{Paths: crds}); err != nil {
+	kinds := slices.Concat(flux, []string{filepath.Join(Root(), "config", "crd", "bases")})
+	if _, err := envtest.InstallCRDs(s.Admin, envtest.CRDInstallOptions{Paths: kinds}); err != nil {
 		return fmt.Errorf("installing the CRDs: %w", err)
 	}
 	manifests, err := Kustomize(ctx, filepath.Join(Root(), "config", "default"))

@@ -49,7 +49,8 @@ func (c *carrier) writePromotion(ctx context.Context, promotion, after *v1alpha1
 		return nil
 	}
 	patch := client.MergeFromWithOptions(observed, client.MergeFromWithOptimisticLock{})
-	if err := c.Client.Status().Patch(ctx, promotion, patch, client.FieldOwner(apply.FieldOwner)); client.IgnoreNotFound(err) != nil {
+	err := c.Client.Status().Patch(ctx, promotion, patch, client.FieldOwner(apply.FieldOwner))
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("writing the status of Promotion %s/%s: %w", promotion.Namespace, promotion.Name, err)
 	}
 	if observed.Status.Phase != promotion.Status.Phase || observed.Status.Reason != promotion.Status.Reason {
