@@ -205,23 +205,9 @@ func release(tag, target string) emulator.ReleaseSpec {
 	return emulator.ReleaseSpec{Tag: tag, Target: target}
 }
 
-// spy counts the requests about the world's repository that reach the emulator, also those that faults answer. It is to be set
-// before any fault, of which the first that fits wins.
+// spy counts how often the operator begins to look at the world's repository, also where a fault answers. It is to be set before
+// any fault, of which the first that fits wins.
 func (w *world) spy() *atomic.Int64 {
-	count := &atomic.Int64{}
-	github.Inject(emulator.Fault{Kind: emulator.Slow, Match: func(r *http.Request) bool {
-		if w.about(r) {
-			count.Add(1)
-		}
-		return false
-	}})
-	DeferCleanup(github.ClearFaults)
-	return count
-}
-
-// polls waits until the operator has looked at the world's repository that many times more.
-func (w *world) polls(ctx context.Context, times int) {
-	GinkgoHelper()
 	looks := &atomic.Int64{}
 	github.Inject(emulator.Fault{Kind: emulator.Slow, Match: func(r *http.Request) bool {
 		if r.URL.Path == w.path() {
@@ -230,5 +216,12 @@ func (w *world) polls(ctx context.Context, times int) {
 		return false
 	}})
 	DeferCleanup(github.ClearFaults)
+	return looks
+}
+
+// polls waits until the operator has looked at the world's repository that many times more.
+func (w *world) polls(ctx context.Context, times int) {
+	GinkgoHelper()
+	looks := w.spy()
 	Eventually(looks.Load).WithContext(ctx).Should(BeNumerically(">=", times))
 }

@@ -55,6 +55,19 @@ func (w *world) pushTo(fullName string) []byte {
 	return body
 }
 
+// push is a delivery as GitHub makes it for a push to the world's repository.
+func (w *world) push() delivery {
+	GinkgoHelper()
+	body := w.pushTo(w.repository.FullName())
+	return delivery{method: http.MethodPost, contentType: "application/json", event: "push", signature: emulator.Sign(webhookSecret, body), body: body}
+}
+
+// wake lets the operator look again at once, although nothing has changed.
+func (w *world) wake(ctx context.Context) {
+	GinkgoHelper()
+	Expect(post(ctx, w.push())).To(Equal(http.StatusAccepted))
+}
+
 // strangeDeliveries are changes to a real delivery, and how each is answered.
 var strangeDeliveries = []struct {
 	what   string
@@ -108,8 +121,7 @@ var _ = Describe("A webhook", func() {
 
 		for _, strange := range strangeDeliveries {
 			By(strange.what)
-			d := delivery{method: http.MethodPost, contentType: "application/json", event: "push", body: r.pushTo(r.repository.FullName())}
-			d.signature = emulator.Sign(webhookSecret, d.body)
+			d := r.push()
 			strange.change(r, &d)
 			Expect(post(ctx, d)).To(Equal(strange.answer), strange.what)
 		}
@@ -119,9 +131,7 @@ var _ = Describe("A webhook", func() {
 		Expect(r.read(ctx).ResourceVersion).To(Equal(version))
 
 		By("being there for a real one afterwards")
-		d := delivery{method: http.MethodPost, contentType: "application/json", event: "push", body: r.pushTo(r.repository.FullName())}
-		d.signature = emulator.Sign(webhookSecret, d.body)
-		Expect(post(ctx, d)).To(Equal(http.StatusAccepted))
+		r.wake(ctx)
 		Eventually(journal.times).WithContext(ctx).ShouldNot(BeEmpty())
 		r.runs(ctx, "develop", r.commit("develop", "second"))
 	}, SpecTimeout(patience))
