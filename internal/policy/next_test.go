@@ -39,17 +39,18 @@ func TestPending(t *testing.T) {
 		want  string
 	}{
 		// The way through a pull request.
-		"no pull request yet":                   {ready().promotion("main", "d1"), "Pending MergeWaiting +PullRequest"},
-		"no pull request yet, gates wait":       {ready(soaking(2*time.Hour)).promotion("main", "d1"), "Pending GatesWaiting +PullRequest"},
-		"no pull request yet, held":             {ready().hold("main").promotion("main", "d1"), "Pending GatesWaiting +PullRequest"},
-		"open, gates wait":                      {opened(soaking(2 * time.Hour)), "Pending GatesWaiting +PullRequest"},
-		"open, gates pass":                      {opened(), "Merging Merging +Merge"},
-		"open, gates pass, people merge":        {opened().do(func(s *State) { s.entry("main").PullRequest.Merge = v1alpha1.MergeManual }), "Pending MergeWaiting +PullRequest"},
-		"merging, and a gate turns back":        {opened().hold("main").do(func(s *State) { s.Promotions[0].Status.Phase = v1alpha1.PromotionMerging }), "Pending GatesWaiting +PullRequest"},
-		"open at what came before":              {ready().release("d0", "develop").promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestOpen, "d0"), "Pending MergeWaiting +PullRequest"},
-		"open at what a stranger pushed":        {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestOpen, "x1"), "Pending BranchMoved stalled"},
-		"open with another installation's mark": {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestOpen, "d1", foreign), "Pending PullRequestForeign stalled"},
-		"closed by a person":                    {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestClosed, "d1"), "Cancelled Declined"},
+		"no pull request yet":                        {ready().promotion("main", "d1"), "Pending MergeWaiting +PullRequest"},
+		"no pull request yet, gates wait":            {ready(soaking(2*time.Hour)).promotion("main", "d1"), "Pending GatesWaiting +PullRequest"},
+		"no pull request yet, held":                  {ready().hold("main").promotion("main", "d1"), "Pending GatesWaiting +PullRequest"},
+		"no pull request yet, the base not compared": {standard().release("d1", "develop", ranIn("develop", "-1h")).head("main", "m0").promotion("main", "d1"), "Pending NotObserved"},
+		"open, gates wait":                           {opened(soaking(2 * time.Hour)), "Pending GatesWaiting +PullRequest"},
+		"open, gates pass":                           {opened(), "Merging Merging +Merge"},
+		"open, gates pass, people merge":             {opened().do(func(s *State) { s.entry("main").PullRequest.Merge = v1alpha1.MergeManual }), "Pending MergeWaiting +PullRequest"},
+		"merging, and a gate turns back":             {opened().hold("main").do(func(s *State) { s.Promotions[0].Status.Phase = v1alpha1.PromotionMerging }), "Pending GatesWaiting +PullRequest"},
+		"open at what came before":                   {ready().release("d0", "develop").promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestOpen, "d0"), "Pending MergeWaiting +PullRequest"},
+		"open at what a stranger pushed":             {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestOpen, "x1"), "Pending BranchMoved stalled"},
+		"open with another installation's mark":      {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestOpen, "d1", foreign), "Pending PullRequestForeign stalled"},
+		"closed by a person":                         {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestClosed, "d1"), "Cancelled Declined"},
 		"that cannot be read": {opened().do(func(s *State) {
 			s.GitHub.PullRequests["main-d1-1"] = PullRequest{Problem: &Problem{Reason: v1alpha1.RateLimitedReason}}
 		}), "Pending RateLimited"},

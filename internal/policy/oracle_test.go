@@ -6,6 +6,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -269,8 +270,8 @@ func (m *machine) live(t *rapid.T) {
 	t.Fatalf("%s did not arrive: %s", short(commit), m.api.application.Status.Summary)
 }
 
-// help is what people still do: they sign off what Mainstem promotes, merge what only people merge, and say no to what a person
-// once asked for and nothing came of.
+// help is what people still do: they sign off what Mainstem promotes, merge what only people merge, say no to what a person once
+// asked for and nothing came of, and merge main back where somebody has put something there at the last moment.
 func (m *machine) help() {
 	for _, p := range m.waiting() {
 		switch {
@@ -284,6 +285,9 @@ func (m *machine) help() {
 				m.say("alice merged #%d as %s", pull.Number, short(pull.MergeCommit))
 			}
 		}
+	}
+	if strings.Contains(m.api.application.Status.Summary, "waiting for diverged branch main") {
+		m.mergeBranch("main", "develop") // As it says.
 	}
 	if production := m.flux["production"]; production != nil {
 		if tip := m.git.branches["main"]; m.flux["main"].report.Applied == tip && !slices.ContainsFunc(m.hub.published, func(p Published) bool { return p.Commit.SHA == tip }) {

@@ -48,6 +48,11 @@ func wayIn(s *State, p *v1alpha1.Promotion, candidate *v1alpha1.Release) way {
 		return way{problem: &Problem{Reason: ReasonContained, Message: fmt.Sprintf("branch %s contains %s already, with %s on top: promote a Release of that branch instead",
 			entry.Source.Branch, short(candidate.Spec.Commit), commits(s.GitHub.Distances[Span{Base: base.Head.SHA, Head: candidate.Spec.Commit}].Behind))}}
 	}
+	if _, known := s.GitHub.Distances[Span{Base: base.Head.SHA, Head: candidate.Spec.Commit}]; !known {
+		// What the base has already must not be merged again.
+		return way{problem: &Problem{Reason: reasonNotObserved, Message: fmt.Sprintf(
+			"reading what branch %s has of %s", entry.Source.Branch, short(candidate.Spec.Commit))}}
+	}
 	return way{open: EffectPullRequest}
 }
 
@@ -87,11 +92,14 @@ func wayThrough(s *State, p *v1alpha1.Promotion, candidate *v1alpha1.Release) wa
 	return found
 }
 
+// reasonNotObserved says that something was not read in this look, and will be in the next.
+const reasonNotObserved = "NotObserved"
+
 func githubProblem(s *State) *Problem {
 	if s.GitHub.Problem != nil {
 		return s.GitHub.Problem
 	}
-	return &Problem{Reason: "NotObserved", Message: "GitHub was not asked about the pull request yet"}
+	return &Problem{Reason: reasonNotObserved, Message: "GitHub was not asked about the pull request yet"}
 }
 
 // blocked says what keeps a Promotion from moving besides its gates, or nil.
