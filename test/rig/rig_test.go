@@ -277,8 +277,8 @@ func TestFluxClonesWithCredentials(t *testing.T) {
 			g.Expect(admin.Create(t.Context(), source)).To(Succeed())
 			g.Eventually(func(g Gomega) {
 				g.Expect(ready(t.Context(), g, source)).To(beReady())
+				g.Expect(source.Status.Artifact).To(HaveField("Revision", "main@sha1:"+commit))
 			}).Should(Succeed())
-			g.Expect(source.Status.Artifact.Revision).To(Equal("main@sha1:" + commit))
 		})
 	}
 }
