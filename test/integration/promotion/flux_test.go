@@ -122,7 +122,7 @@ var _ = Describe("What Flux reports", func() {
 		_, err := w.person(ctx, "paula", "promote").promotes(ctx, "develop", release)
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", second)
-		Expect(w.ledger(ctx, "develop", release).RejectedAt).To(BeNil())
+		Eventually(func() v1alpha1.LedgerEntry { return w.ledger(ctx, "develop", release) }).WithContext(ctx).Should(HaveField("RejectedAt", BeNil()))
 	}, SpecTimeout(patience*2))
 
 	It("begins the soak anew after an unhealthy spell", func(ctx SpecContext) {

@@ -135,7 +135,7 @@ var _ = Describe("A promotion pull request", func() {
 		Expect(err).NotTo(HaveOccurred())
 		merge := w.merges(ctx, 2)
 		w.runs(ctx, "main", merge)
-		Expect(w.ledger(ctx, "main", w.release(ctx, second, "")).RejectedAt).To(BeNil())
+		Eventually(func() v1alpha1.LedgerEntry { return w.ledger(ctx, "main", w.release(ctx, second, "")) }).WithContext(ctx).Should(HaveField("RejectedAt", BeNil()))
 
 		By("and a newer one goes by itself")
 		third := w.write("develop", "third", "third")
