@@ -18,6 +18,16 @@ const (
 	maxETagBytes = 64 << 20
 )
 
+// keptHeaders are those of an answer that its reader needs; a 304 brings the rest anew.
+var keptHeaders = []string{"Content-Type", "Link"}
+
+// unchanging are the routes whose answers are the same for ever: commits and what lies between two of them, which are only ever
+// asked for by full SHAs. Who needs one keeps what it reads from it ([forever]), and nobody asks again.
+var unchanging = map[string]bool{
+	"GET /repos/{owner}/{repo}/git/commits/{commit_sha}": true,
+	"GET /repos/{owner}/{repo}/compare/{basehead}":       true,
+}
+
 // etagCache keeps answers together with their ETag, so that asking again costs nothing of the primary limit (304). It
 // never answers by itself: GitHub is asked each time, whatever Cache-Control allows. Keys hold the token's fingerprint,
 // because GitHub's ETags belong to the token.
@@ -57,7 +67,14 @@ func (c *etagCache) put(key string, header http.Header, body []byte) {
 	if etag == "" || len(body) > maxETagBody || !json.Valid(body) {
 		return
 	}
-	c.lru.Add(key, etagEntry{etag: etag, header: header.Clone(), body: body})
+	kept := http.Header{}
+	for _, name := range keptHeaders {
+		if values := header.Values(name); len(values) > 0 {
+			kept[name] = values
+		}
+	}
+	// What was read into may be twice as large as what was read.
+	c.lru.Add(key, etagEntry{etag: etag, header: kept, body: bytes.Clone(body)})
 	c.bytes += len(body)
 	for c.bytes > maxETagBytes {
 		c.lru.RemoveOldest()

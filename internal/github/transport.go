@@ -93,15 +93,15 @@ func (t *transport) send(req *http.Request, token string) (*http.Response, error
 	if token != "" {
 		out.Header.Set("Authorization", "Bearer "+token)
 	}
+	route := routeOf(req.Method, req.URL.Path, t.root.Path)
 	key, kept := "", etagEntry{}
-	if t.etags != nil && req.Method == http.MethodGet {
+	if t.etags != nil && req.Method == http.MethodGet && !unchanging[route] {
 		key = req.URL.String() + "\n" + req.Header.Get("Accept") + "\n" + hashToken(token)
 		if entry, ok := t.etags.get(key); ok {
 			kept = entry
 			out.Header.Set("If-None-Match", entry.etag)
 		}
 	}
-	route := routeOf(req.Method, req.URL.Path, t.root.Path)
 	resp, err := t.base.RoundTrip(out)
 	if err != nil {
 		t.onCall(route, 0)

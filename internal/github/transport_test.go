@@ -219,6 +219,30 @@ func TestUnchangedAnswersAreNotSentAgain(t *testing.T) {
 	}
 }
 
+func TestWhatNeverChangesIsNotKeptTwice(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Etag", `"v1"`)
+		w.Header().Set("X-Served-By", "a header that nobody reads")
+		_, _ = fmt.Fprintf(w, `{"sha":%q,"tree":{"sha":%q}}`, shaA, shaB)
+	})
+	clients := NewClients(Options{})
+	client := clientFor(t, clients, server.repository(), mustCredential(t, tokenData("ghp_secret")))
+	if _, err := client.Commit(testContext(t), shaA); err != nil {
+		t.Fatal(err)
+	}
+	if clients.etags.lru.Len() != 0 {
+		t.Errorf("a commit is kept with its ETag: %v", clients.etags.lru.Keys())
+	}
+	if _, err := client.Info(testContext(t)); err != nil {
+		t.Logf("the answer is no repository: %v", err)
+	}
+	for _, entry := range clients.etags.lru.Values() {
+		if entry.header.Get("X-Served-By") != "" || cap(entry.body) > 2*len(entry.body) {
+			t.Errorf("more is kept than is read: %v, %d bytes for %d", entry.header, cap(entry.body), len(entry.body))
+		}
+	}
+}
+
 func TestAChangedAnswerReplacesTheKeptOne(t *testing.T) {
 	branch, version := "main", `"v1"`
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
