@@ -31,6 +31,9 @@ const (
 	targets = 8192
 	// defaultInterval is how often GitHub is asked where the Application does not say.
 	defaultInterval = 5 * time.Minute
+	// lookTogether is how much later than the oldest part the others are asked for at most: a look that came when only the oldest
+	// has had its time would be followed by another one for the rest.
+	lookTogether = time.Second
 	// retryInterval is when an unreachable GitHub is asked again, unless GitHub says when, or the interval is shorter.
 	retryInterval = 30 * time.Second
 )
@@ -91,7 +94,7 @@ func (o *Observation) NextLook() time.Time {
 		}
 		return o.State.Now.Add(min(o.interval, retryInterval))
 	}
-	return o.FetchedAt.Add(o.interval)
+	return o.FetchedAt.Add(o.interval + min(o.interval/10, lookTogether))
 }
 
 // Observe reads the cluster, and from GitHub the branches and releases that the Application follows. Errors are about the
