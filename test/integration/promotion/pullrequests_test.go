@@ -54,7 +54,7 @@ var _ = Describe("A promotion pull request", func() {
 		second := w.write("develop", "Add the second page", "second")
 		pull := w.opens(ctx, "main", 1, second)
 		Expect(pull).To(And(HaveField("HeadRef", promotionBranch), HaveField("BaseRef", "main"), HaveField("Author", "mainstem-bot")))
-		Expect(pull.Labels).To(ConsistOf("promotion"))
+		Eventually(func() []string { pull, _ = w.repository.PullRequest(1); return pull.Labels }).WithContext(ctx).Should(ConsistOf("promotion"))
 		Expect(pull.Title).To(And(ContainSubstring("podinfo"), ContainSubstring(second[:12])))
 		Expect(pull.Body).To(And(ContainSubstring("Add the second page"), ContainSubstring("ada"),
 			ContainSubstring("environment/ci | Waiting"), ContainSubstring(string(w.env("develop")))))
