@@ -66,11 +66,15 @@ func (f figure) atMost(aim float64) figure {
 	return f
 }
 
+// beside sets the baseline, and no aim.
+func (f figure) beside(name string, baseline float64) figure {
+	f.Baseline, f.BaselineName = &baseline, name
+	return f
+}
+
 // against sets the baseline, and as the aim so many times the baseline.
 func (f figure) against(name string, baseline, times float64) figure {
-	aim := baseline * times
-	f.Baseline, f.BaselineName, f.Aim = &baseline, name, &aim
-	return f
+	return f.beside(name, baseline).atMost(baseline * times)
 }
 
 func TestMain(m *testing.M) {
