@@ -75,11 +75,11 @@ func wrong(s *State, status *v1alpha1.ApplicationStatus) (reason, message string
 	if problem := s.GitHub.Problem; problem != nil {
 		return problem.Reason, problem.Message
 	}
-	var not []string
+	var not sayings
 	worst := ""
 	note := func(r string, env v1alpha1.EnvironmentName, words string) {
 		worst = cmp.Or(worst, r)
-		not = append(not, fmt.Sprintf("%s: %s", env, words))
+		not.add(env, words)
 	}
 	for i := range status.Environments {
 		env := &status.Environments[i]
@@ -97,7 +97,7 @@ func wrong(s *State, status *v1alpha1.ApplicationStatus) (reason, message string
 			note(v1alpha1.NotHealthyReason, env.Name, ready.Message)
 		}
 	}
-	return worst, strings.Join(not, "; ")
+	return worst, strings.Join(not.told(func(envs, words string) string { return envs + ": " + words }), "; ")
 }
 
 // movingIn says what is being merged or deployed, or nothing.
@@ -115,6 +115,7 @@ func movingIn(environments []v1alpha1.EnvironmentState) string {
 // summary is an Application's whole story in one line: what runs where, and what is waited for.
 func summary(s *State, environments []v1alpha1.EnvironmentState) string {
 	var runs, waits []string
+	var refused sayings
 	if problem := s.GitHub.Problem; problem != nil {
 		waits = append(waits, fmt.Sprintf("GitHub (%s): %s", problem.Reason, cut(problem.Message, 256)))
 	}
@@ -131,22 +132,33 @@ func summary(s *State, environments []v1alpha1.EnvironmentState) string {
 			}
 		}
 		runs = append(runs, words)
-		if env.WaitingFor != "" && !s.Application.Spec.Suspend {
-			prefix := fmt.Sprintf("%s waiting for ", env.Name)
-			if env.Phase != v1alpha1.EnvironmentWaiting || isProblem(env) {
-				prefix = fmt.Sprintf("%s %s: ", env.Name, strings.ToLower(string(env.Phase)))
-			}
-			if env.Behind != nil {
-				prefix = fmt.Sprintf("%s %s behind, %s", env.Name, commits(int(env.Behind.Commits)), strings.TrimPrefix(prefix, string(env.Name)+" "))
-			}
-			waits = append(waits, prefix+strings.TrimPrefix(env.WaitingFor, strings.ToLower(string(env.Phase))+" "))
+		switch {
+		case env.WaitingFor == "" || s.Application.Spec.Suspend:
+		case isProblem(env):
+			refused.add(env.Name, env.WaitingFor)
+		default:
+			waits = append(waits, waitsFor(env))
 		}
 	}
+	// What only people can mend comes first.
+	waits = append(refused.told(func(envs, words string) string { return envs + " waiting: " + words }), waits...)
 	line := strings.Join(runs, " → ")
 	if len(waits) > 0 {
 		line += ": " + strings.Join(waits, "; ")
 	}
 	return line
+}
+
+// waitsFor says what an environment waits for, and how far it is behind.
+func waitsFor(env *v1alpha1.EnvironmentState) string {
+	does := "waiting for "
+	if env.Phase != v1alpha1.EnvironmentWaiting {
+		does = strings.ToLower(string(env.Phase)) + ": "
+	}
+	if env.Behind != nil {
+		does = commits(int(env.Behind.Commits)) + " behind, " + does
+	}
+	return string(env.Name) + " " + does + strings.TrimPrefix(env.WaitingFor, strings.ToLower(string(env.Phase))+" ")
 }
 
 func isProblem(env *v1alpha1.EnvironmentState) bool {

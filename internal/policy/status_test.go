@@ -136,6 +136,20 @@ func TestApplicationConditions(t *testing.T) {
 	}
 }
 
+// TestWhatIsTrueOfSeveralIsToldOnce : a circle of Environments is one mistake, however many entries are on it.
+func TestWhatIsTrueOfSeveralIsToldOnce(t *testing.T) {
+	status, _ := Report(standard().environment("qa", after("main")).lists("qa").with("develop", after("main")).State)
+	for _, c := range status.Conditions {
+		if c.Type != v1alpha1.ReadyCondition {
+			continue
+		}
+		want := "develop, main, qa: the Environments lead round in a circle: develop → main → develop; take one of them out of another's spec.after"
+		if c.Message != want {
+			t.Errorf("Ready says\n%s\nwant\n%s", c.Message, want)
+		}
+	}
+}
+
 func TestPromotionConditions(t *testing.T) {
 	tests := map[string]struct {
 		given                                             *scene
@@ -274,6 +288,12 @@ func TestSummary(t *testing.T) {
 		"behind": {
 			opened(soaking(90*time.Minute)).release("m0", "main").runs("main", "m0").distance("m0", "d1", 7, 0).do(advance),
 			"develop d100000 → main m000000: main 7 commits behind, waiting for soak until 2026-03-02 12:30:00Z"},
+		"a circle, which is told once": {
+			standard().with("develop", after("main")),
+			"develop – → main –: develop, main waiting: the Environments lead round in a circle: develop → main → develop; take one of them out of another's spec.after"},
+		"one that is not accepted, and one that waits": {
+			opened(soaking(90*time.Minute)).lists("prod").do(advance),
+			"develop d100000 → main – → prod –: prod waiting: there is no Environment prod: create it, or write one that exists (develop, main); main waiting for soak until 2026-03-02 12:30:00Z"},
 		"a version": {
 			empty().environment("prod").lists("prod", fromReleases("")).release("c1", "", tagged("1.2.0")).runs("prod", "c1-v1.2.0"), "prod 1.2.0"},
 		"not healthy": {

@@ -23,6 +23,31 @@ func list(names []string) string {
 	return strings.Join(sorted, ", ")
 }
 
+// sayings are what is said of environments, in the order in which it was first said. What is true of several is told once.
+type sayings struct {
+	words []string
+	of    map[string][]v1alpha1.EnvironmentName
+}
+
+func (s *sayings) add(env v1alpha1.EnvironmentName, words string) {
+	if s.of == nil {
+		s.of = map[string][]v1alpha1.EnvironmentName{}
+	}
+	if s.of[words] == nil {
+		s.words = append(s.words, words)
+	}
+	s.of[words] = append(s.of[words], env)
+}
+
+// told is each saying with the environments that it is about.
+func (s *sayings) told(tell func(envs, words string) string) []string {
+	var all []string
+	for _, words := range s.words {
+		all = append(all, tell(joined(s.of[words]), words))
+	}
+	return all
+}
+
 func joined(names []v1alpha1.EnvironmentName) string {
 	words := make([]string, 0, len(names))
 	for _, n := range names {

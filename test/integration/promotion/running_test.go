@@ -163,7 +163,11 @@ func (w *world) refused(ctx context.Context, reason string, words ...string) {
 		g.Expect(w.state(ctx, "main").WaitingFor).To(Equal(accepted.Message))
 		ready := apimeta.FindStatusCondition(w.read(ctx).Status.Conditions, v1alpha1.ReadyCondition)
 		w.tells(ctx, g, ready, v1alpha1.NotAcceptedReason, append(words, string(w.env("main"))))
-		g.Expect(w.read(ctx).Status.Summary).To(ContainSubstring(string(w.env("main"))))
+		summary := w.read(ctx).Status.Summary
+		g.Expect(summary).To(ContainSubstring(string(w.env("main"))))
+		for _, told := range []string{ready.Message, summary} { // However many entries it is about.
+			g.Expect(strings.Count(told, accepted.Message)).To(Equal(1), "%s", told)
+		}
 	}).WithContext(ctx).Should(Succeed())
 }
 
