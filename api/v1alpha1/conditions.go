@@ -127,6 +127,8 @@ const (
 	ApplicationGoneReason = "ApplicationGone"
 	// ReleaseNotFoundReason : there is no such Release of this Application.
 	ReleaseNotFoundReason = "ReleaseNotFound"
+	// GateNotFoundReason : bypass names a gate that the environment does not have.
+	GateNotFoundReason = "GateNotFound"
 	// NotProvenHereReason : a rollback names a release that was never proven in this environment.
 	NotProvenHereReason = "NotProvenHere"
 	// BranchMovedReason : a person pushed to Mainstem's promotion branch.

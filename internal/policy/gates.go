@@ -85,16 +85,51 @@ func gates(s *State, e entrance) []GateResult {
 	if environment := s.Environments[e.env]; environment != nil {
 		for i := range environment.Spec.Gates {
 			gate := &environment.Spec.Gates[i]
-			results = append(results, bypassable(e, "environment/"+gate.Name, func() GateResult { return declared(s, e, gate) }))
+			results = append(results, bypassable(e, environmentGate(gate), func() GateResult { return declared(s, e, gate) }))
 		}
 	}
 	if entry := s.entry(e.env); entry != nil {
 		for i := range entry.Gates {
 			gate := &entry.Gates[i]
-			results = append(results, bypassable(e, "application/"+gate.Name, func() GateResult { return declared(s, e, gate) }))
+			results = append(results, bypassable(e, applicationGate(gate), func() GateResult { return declared(s, e, gate) }))
 		}
 	}
 	return results
+}
+
+// gateKeys are the keys of the gates of an environment that can be bypassed.
+func gateKeys(s *State, env v1alpha1.EnvironmentName) []string {
+	keys := []string{GateProven}
+	if environment := s.Environments[env]; environment != nil {
+		for i := range environment.Spec.Gates {
+			keys = append(keys, environmentGate(&environment.Spec.Gates[i]))
+		}
+	}
+	if entry := s.entry(env); entry != nil {
+		for i := range entry.Gates {
+			keys = append(keys, applicationGate(&entry.Gates[i]))
+		}
+	}
+	return keys
+}
+
+func environmentGate(gate *v1alpha1.Gate) string { return "environment/" + gate.Name }
+
+func applicationGate(gate *v1alpha1.Gate) string { return "application/" + gate.Name }
+
+// strangeGate is the first gate in a Promotion's bypass that there is not, or nothing. Once its gates were asked, one that somebody
+// takes away is no mistake of whoever named it.
+func strangeGate(s *State, p *v1alpha1.Promotion) string {
+	if len(p.Status.Gates) > 0 {
+		return ""
+	}
+	keys := gateKeys(s, p.Spec.Environment)
+	for _, key := range p.Spec.Bypass {
+		if !slices.Contains(keys, key) {
+			return key
+		}
+	}
+	return ""
 }
 
 func named(key string, result GateResult) GateResult {

@@ -353,10 +353,20 @@ func (m *machine) peoplePromote(t *rapid.T) {
 		t.Skip("nothing to promote")
 	}
 	var options []promotionOption
+	env := m.anyEnvironment(t)
 	if rapid.Bool().Draw(t, "bypass") {
-		options = append(options, bypassing(GateProven, "environment/soak"))
+		keys := []string{GateProven}
+		for _, gate := range m.api.environments[env].Spec.Gates {
+			if gate.Soak != nil {
+				keys = append(keys, "environment/"+gate.Name)
+			}
+		}
+		if rapid.IntRange(0, 9).Draw(t, "mistyped") == 0 {
+			keys = append(keys, "environment/soka")
+		}
+		options = append(options, bypassing(keys...))
 	}
-	p := m.ask(alice, m.anyEnvironment(t), rapid.SampledFrom(m.api.releases).Draw(t, "release").Name, options...)
+	p := m.ask(alice, env, rapid.SampledFrom(m.api.releases).Draw(t, "release").Name, options...)
 	m.say("alice asks for %s, bypassing %v", p.Name, p.Spec.Bypass)
 }
 

@@ -91,6 +91,11 @@ func TestPending(t *testing.T) {
 		"the entry is gone":             {opened().do(func(s *State) { s.Application.Spec.Environments = s.Application.Spec.Environments[:1] }), "Cancelled EnvironmentGone"},
 		"the Environment is gone":       {opened().do(func(s *State) { delete(s.Environments, "main") }), "Cancelled EnvironmentGone"},
 		"no such Release":               {ready().promotion("main", "d7", by(alice)), "Cancelled ReleaseNotFound"},
+		"bypassing no gate":             {ready(soaking(2*time.Hour)).promotion("main", "d1", by(alice), bypassing("environment/soka")), "Cancelled GateNotFound"},
+		"bypassing a gate of elsewhere": {ready().with("develop", guarded(checking())).promotion("main", "d1", by(alice), bypassing("environment/ci")), "Cancelled GateNotFound"},
+		"bypassing a gate of the team":  {ready().do(func(s *State) { s.entry("main").Gates = []v1alpha1.Gate{soaking(2 * time.Hour)} }).promotion("main", "d1", by(alice), bypassing("application/soak")), "Pending MergeWaiting +PullRequest"},
+		"bypassing what is a gate no more": {ready(soaking(2*time.Hour)).promotion("main", "d1", by(alice), bypassing("environment/soak")).do(advance).with("main", func(e *v1alpha1.Environment) { e.Spec.Gates = nil }),
+			"Pending MergeWaiting +PullRequest"},
 		"somebody says no":              {opened().approval("main-d1-1", bob, v1alpha1.DecisionReject), "Cancelled Rejected"},
 		"somebody said no and then yes": {opened().approval("main-d1-1", bob, v1alpha1.DecisionReject).approval("main-d1-1", bob, v1alpha1.DecisionApprove), "Merging Merging +Merge"},
 		"checks have failed":            {opened(checking()).checks("d1", Check{"build", CheckFailure}), "Pending GatesWaiting +PullRequest"},
@@ -101,6 +106,19 @@ func TestPending(t *testing.T) {
 				t.Errorf("the next step is %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// TestMistypedBypassSaysWhatThereIs : and it takes the place of nothing that waits.
+func TestMistypedBypassSaysWhatThereIs(t *testing.T) {
+	s := opened(soaking(2*time.Hour), approvedBy(1)).promotion("main", "d1", attempt(2), by(alice), bypassing("environment/soka"))
+	for _, want := range []string{"environment/soka", "environment/sign-off, environment/soak, proven"} {
+		if got := step(s, "main-d1-2").Message; !strings.Contains(got, want) {
+			t.Errorf("%q does not say %q", got, want)
+		}
+	}
+	if got := briefStep(step(s, "main-d1-1")); got != "Pending GatesWaiting +PullRequest" {
+		t.Errorf("what waits is %s", got)
 	}
 }
 

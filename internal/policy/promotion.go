@@ -73,8 +73,8 @@ func nextStep(s *State, p *v1alpha1.Promotion) Step {
 	return pending(s, p)
 }
 
-// cancelled ends a Promotion whose Application, Environment, entry or Release is not there, and one that would go back to what was
-// never proven where it goes.
+// cancelled ends a Promotion whose Application, Environment, entry or Release is not there, and one that asks for what cannot be: to
+// bypass a gate that there is not, or to go back to what was never proven where it goes.
 func cancelled(s *State, p *v1alpha1.Promotion) (Step, bool) {
 	begun := phase(p) == v1alpha1.PromotionDeploying
 	switch {
@@ -87,6 +87,9 @@ func cancelled(s *State, p *v1alpha1.Promotion) (Step, bool) {
 	case s.release(p.Spec.Release) == nil && !begun:
 		return cancel(v1alpha1.ReleaseNotFoundReason, fmt.Sprintf(
 			"Application %s has no Release %s: see kubectl get releases, and create a Promotion of one of them", p.Spec.Application, p.Spec.Release)), true
+	case strangeGate(s, p) != "" && !begun:
+		return cancel(v1alpha1.GateNotFoundReason, fmt.Sprintf("bypass names %s, which is no gate of %s for this Application: create a Promotion that names one of %s",
+			strangeGate(s, p), p.Spec.Environment, list(gateKeys(s, p.Spec.Environment)))), true
 	case p.Spec.Rollback && !begun:
 		e := entrance{env: p.Spec.Environment, candidate: s.release(p.Spec.Release), promotion: p}
 		if g := provenHere(e); !g.Passed() && !e.bypassed(GateProven) {

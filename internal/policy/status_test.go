@@ -292,7 +292,7 @@ func TestSummary(t *testing.T) {
 			standard().with("develop", after("main")),
 			"develop – → main –: develop, main waiting: the Environments lead round in a circle: develop → main → develop; take one of them out of another's spec.after"},
 		"one that is not accepted, and one that waits": {
-			opened(soaking(90*time.Minute)).lists("prod").do(advance),
+			opened(soaking(90 * time.Minute)).lists("prod").do(advance),
 			"develop d100000 → main – → prod –: prod waiting: there is no Environment prod: create it, or write one that exists (develop, main); main waiting for soak until 2026-03-02 12:30:00Z"},
 		"a version": {
 			empty().environment("prod").lists("prod", fromReleases("")).release("c1", "", tagged("1.2.0")).runs("prod", "c1-v1.2.0"), "prod 1.2.0"},

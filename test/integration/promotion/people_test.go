@@ -317,8 +317,15 @@ var _ = Describe("A Promotion by hand", func() {
 				"Application podinfo has no Release " + release + ": see kubectl get releases, and create a Promotion of one of them"))
 		}
 
+		By("past a gate that is not there")
+		bold := w.person(ctx, "bold", "promote", "bypass")
+		mistyped, err := bold.promotes(ctx, "main", w.release(ctx, first, ""), bypassing("proven", "environment/sign-of"))
+		Expect(err).NotTo(HaveOccurred())
+		refused := w.finishes(ctx, mistyped, v1alpha1.PromotionCancelled, v1alpha1.GateNotFoundReason)
+		Expect(refused.Status.Message).To(And(ContainSubstring("environment/sign-of, which is no gate"), ContainSubstring("one of environment/sign-off, proven")))
+
 		By("for an Application that is not there either")
-		_, err := paula.promotes(ctx, "main", "gone-000000000000", func(spec *v1alpha1.PromotionSpec) { spec.Application = "gone" })
+		_, err = paula.promotes(ctx, "main", "gone-000000000000", func(spec *v1alpha1.PromotionSpec) { spec.Application = "gone" })
 		Expect(err).NotTo(HaveOccurred())
 		ended := w.called("gone").ends(ctx, "main", "gone-000000000000", v1alpha1.PromotionCancelled, v1alpha1.ApplicationGoneReason)
 		Expect(ended.Status.Message).To(ContainSubstring("there is no Application gone in namespace " + w.namespace))
