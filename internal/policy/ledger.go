@@ -108,10 +108,14 @@ func judge(s *State, p *v1alpha1.Promotion) {
 // rejectReplaced rejects what a rollback replaced, so that it does not come back by itself. A person who promotes an older release
 // goes back too, whatever they call it.
 func rejectReplaced(s *State, rollback *v1alpha1.Promotion, target *v1alpha1.Release) {
-	env, at := rollback.Spec.Environment, rollback.Status.DeployStartedAt
+	env := rollback.Spec.Environment
 	for _, p := range s.promotionsInto(env) {
-		if p.Name == rollback.Name || p.Status.DeployStartedAt == nil || at.Before(p.Status.DeployStartedAt) {
+		if p.Name == rollback.Name || p.Status.DeployStartedAt == nil || rollback.Status.DeployStartedAt.Before(p.Status.DeployStartedAt) {
 			continue
+		}
+		at := rollback.Status.DeployStartedAt
+		if ended := p.Status.FinishedAt; at.Before(ended) {
+			at = ended // It had ended by then, and is recorded a second later (see endsAt).
 		}
 		replaced := s.release(p.Status.DeployedRelease)
 		if replaced == nil || replaced.Name == target.Name || !newerHere(replaced, target, env) || (!rollback.Spec.Rollback && !newer(replaced, target)) {

@@ -324,6 +324,61 @@ func TestDeploysBeginOneAfterTheOther(t *testing.T) {
 	}
 }
 
+// TestASuccessLiftsARejectionOfTheSameSecond tries a release again in the very second in which it was rejected.
+func TestASuccessLiftsARejectionOfTheSameSecond(t *testing.T) {
+	base := func() *scene {
+		return standard().release("d1", "develop", ranIn("develop", "-1h")).release("m1", "main")
+	}
+	again := func(s *scene, options ...promotionOption) *scene {
+		return s.promotion("main", "d1", append([]promotionOption{attempt(2), by(alice), toldFlux("0s", "m1")}, options...)...)
+	}
+	cancelled := ended(v1alpha1.PromotionCancelled, "0s")
+	tests := map[string]struct {
+		given *scene
+		want  string
+	}{
+		"declined":             {again(base().promotion("main", "d1", cancelled, because(v1alpha1.DeclinedReason))), "m1 entered proven 1s"},
+		"rejected by a person": {again(base().promotion("main", "d1", cancelled, because(v1alpha1.RejectedReason))), "m1 entered proven 1s"},
+		"failed":               {again(base().promotion("main", "d1", failed("0s", "m1"))), "m1 entered proven 1s"},
+		"failed long before":   {again(base().promotion("main", "d1", failed("-9m", "m1"))), "m1 entered proven 0s"},
+		"its record is gone":   {again(base().do(func(s *State) { reject(s.release("d1"), "main", at("0s"), v1alpha1.DeclinedReason) })), "m1 entered proven 1s"},
+		"never rejected":       {again(base()), "m1 entered proven 0s"},
+		"another one was":      {again(base().release("d2", "develop").promotion("main", "d2", cancelled, because(v1alpha1.DeclinedReason))), "m1 entered proven 0s, d2 Declined 0s"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := test.given
+			p := s.get("main-d1-2")
+			Record(s.State, p, Step{Phase: v1alpha1.PromotionSucceeded, Reason: v1alpha1.SucceededReason})
+			for range 2 { // What is written down stays so.
+				Ledger(s.State)
+				if got := strings.TrimPrefix(briefLedger(s.State, "main"), "d1, "); got != test.want {
+					t.Errorf("the ledgers say %q, want %q", got, test.want)
+				}
+			}
+			back := s.promotion("main", "m1", by(bob), rollback, toldFlux("0s", "m1")).get("main-m1-1")
+			back.Status.DeployStartedAt = &metav1.Time{Time: beginsAt(s.State, back).Time}
+			if !back.Status.DeployStartedAt.After(p.Status.DeployStartedAt.Time) {
+				t.Errorf("what began after it is told as before it")
+			}
+		})
+	}
+}
+
+// TestARollbackRejectsASuccessOfTheSameSecond : also where that was recorded a second later than it was.
+func TestARollbackRejectsASuccessOfTheSameSecond(t *testing.T) {
+	s := pinned().release("d1", "develop", ranIn("main", "-1h")).release("d2", "develop").
+		promotion("main", "d2", ended(v1alpha1.PromotionCancelled, "0s"), because(v1alpha1.RejectedReason)).
+		promotion("main", "d2", attempt(2), by(alice), toldFlux("-1s"))
+	p := s.get("main-d2-2")
+	Record(s.State, p, Step{Phase: v1alpha1.PromotionSucceeded, Reason: v1alpha1.SucceededReason})
+	s.promotion("main", "d1", by(bob), rollback, toldFlux("0s"))
+	Ledger(s.State)
+	if got := briefLedger(s.State, "main"); got != "d1 entered proven -1h0m0s, d2 entered proven 1s RolledBack 1s" {
+		t.Errorf("the ledgers say %q", got)
+	}
+}
+
 func TestActive(t *testing.T) {
 	both := func() *scene { return ready().release("d2", "develop") }
 	tests := map[string]struct {

@@ -400,10 +400,8 @@ func Record(s *State, p *v1alpha1.Promotion, step Step) {
 		status.DeployedRelease, status.Proof, status.DeployStartedAt = step.Deploy.Name, step.Proof, &started
 	}
 	if step.Phase.Terminal() && status.FinishedAt == nil {
-		status.FinishedAt = &now
-		if status.DeployStartedAt != nil && now.Before(status.DeployStartedAt) {
-			status.FinishedAt = status.DeployStartedAt.DeepCopy()
-		}
+		ended := endsAt(s, p)
+		status.FinishedAt = &ended
 	}
 	recordConditions(p, step, now)
 }
@@ -418,4 +416,26 @@ func beginsAt(s *State, p *v1alpha1.Promotion) metav1.Time {
 		}
 	}
 	return metav1.NewTime(began)
+}
+
+// endsAt is when a Promotion ended: now, and not before its deploy began. A success is also at least a second after the rejection that
+// it lifts: which one came last is told by these times.
+func endsAt(s *State, p *v1alpha1.Promotion) metav1.Time {
+	ended := s.Now
+	if began := p.Status.DeployStartedAt; began != nil && ended.Before(began.Time) {
+		ended = began.Time
+	}
+	if phase(p) != v1alpha1.PromotionSucceeded {
+		return metav1.NewTime(ended)
+	}
+	before := withLedgers(s)
+	for _, r := range []*v1alpha1.Release{before.release(p.Spec.Release), before.release(p.Status.DeployedRelease)} {
+		if r == nil {
+			continue
+		}
+		if entry := ledgerOf(r, p.Spec.Environment); entry != nil && entry.RejectedAt != nil && !entry.RejectedAt.Time.Before(ended.Truncate(time.Second)) {
+			ended = entry.RejectedAt.Add(time.Second)
+		}
+	}
+	return metav1.NewTime(ended)
 }
