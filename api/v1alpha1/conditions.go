@@ -45,6 +45,8 @@ const (
 	PromotionBranchSharedReason = "PromotionBranchShared"
 	// UnknownVariableReason : a template uses a variable that does not exist.
 	UnknownVariableReason = "UnknownVariable"
+	// VersionMissingReason : a template uses a variable that no release of the source has (False), or that the next one lacks (True).
+	VersionMissingReason = "VersionMissing"
 	// InvalidSourceReason : the source does not go with this Environment.
 	InvalidSourceReason = "InvalidSource"
 	// InvalidGateReason : a gate does not go with this Environment.

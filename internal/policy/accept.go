@@ -26,6 +26,7 @@ var acceptanceChecks = []func(*State, *v1alpha1.ApplicationEnvironment) *Problem
 	sourceFits,
 	gatesFit,
 	templatesUsable,
+	variablesOffered,
 	promotionBranchFree,
 	targetPresent,
 	branchExists,

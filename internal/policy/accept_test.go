@@ -56,6 +56,12 @@ func TestAccept(t *testing.T) {
 		"a template that cannot be used": {standard().do(func(s *State) {
 			s.Templates["main"] = Templates{Problem: &Problem{Reason: v1alpha1.UnknownVariableReason, Message: "${what}"}}
 		}), "main", v1alpha1.UnknownVariableReason, "${what}"},
+		"a version of a branch":           {standard().do(needing("develop", "version")), "develop", v1alpha1.VersionMissingReason, "${version} in environment develop, whose releases are commits of branch develop and have none: follow GitHub releases with source.release"},
+		"a tag of a merge":                {standard().do(needing("main", "tag", "branch")), "main", v1alpha1.VersionMissingReason, "uses ${tag} in environment main, whose releases are commits of branch main"},
+		"a version of what is pinned":     {pinned().do(needing("main", "version")), "main", v1alpha1.VersionMissingReason, "commits of branch develop"},
+		"a version of a pinned release":   {empty().environment("qa").lists("qa", fromReleases("")).environment("prod", after("qa")).lists("prod").do(needing("prod", "version", "tag")), "prod", "accepted", ""},
+		"a branch of a release, perhaps":  {production().do(needing("production", "branch", "version")), "production", "accepted", ""},
+		"a branch of a branch":            {standard().do(needing("main", "branch")), "main", "accepted", ""},
 		"a second entry into the branch":  {standard().environment("qa", after("develop")).lists("qa", fromBranch("main"), byPullRequest(v1alpha1.MergeManual)), "qa", v1alpha1.PromotionBranchSharedReason, "environment main of this Application"},
 		"the first entry into the branch": {standard().environment("qa", after("develop")).lists("qa", fromBranch("main"), byPullRequest(v1alpha1.MergeManual)), "main", "accepted", ""},
 		"an older peer into the branch":   {standard().do(peer("api", "-48h")), "main", v1alpha1.PromotionBranchSharedReason, "Application team-a/api"},

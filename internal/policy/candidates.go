@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -64,7 +63,7 @@ func (c Candidate) Eligible() bool { return c.Reason == "" }
 // Reasons why a candidate is not eligible.
 const (
 	// ReasonVersionMissing : a template uses a variable that the release lacks.
-	ReasonVersionMissing = "VersionMissing"
+	ReasonVersionMissing = v1alpha1.VersionMissingReason
 	// ReasonAlreadyDeployed : the environment was told to run it already.
 	ReasonAlreadyDeployed = "AlreadyDeployed"
 	// ReasonOlder : the environment runs a newer one.
@@ -268,25 +267,6 @@ func tagStands(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Rel
 		}
 	}
 	return "", ""
-}
-
-// hasVariables keeps a Release out that lacks what a template uses. What a pull request merges is deployed as the merge's commit,
-// which has a branch and no tag.
-func hasVariables(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {
-	has := map[string]bool{"tag": r.Spec.Tag != "", "version": r.Spec.Version != "", "branch": r.Spec.Branch != ""}
-	if routeOf(entry) == routePullRequest && r.Spec.Branch != entry.Source.Branch {
-		has = map[string]bool{"branch": true}
-	}
-	var lacking []string
-	for _, variable := range s.Templates[entry.Name].Needs {
-		if !has[variable] {
-			lacking = append(lacking, "${"+variable+"}")
-		}
-	}
-	if len(lacking) == 0 {
-		return "", ""
-	}
-	return ReasonVersionMissing, fmt.Sprintf("deploy uses %s, which this release does not have: follow GitHub releases with source.release, or use ${shortCommit}", strings.Join(lacking, ", "))
 }
 
 func isProven(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {

@@ -113,7 +113,11 @@ func reportEnvironment(s *State, entry *v1alpha1.ApplicationEnvironment) (v1alph
 		state.Phase, state.WaitingFor = v1alpha1.EnvironmentWaiting, cut(problem.Message, 512)
 		recheck = earliest(recheck, problem.RetryAt)
 	}
-	setAccepted(s, &state, problem)
+	var remark *Problem
+	if problem == nil {
+		remark = nextLacks(s, entry)
+	}
+	setAccepted(s, &state, problem, remark)
 	setEnvironmentReady(s, &state)
 	return state, recheck
 }
@@ -200,11 +204,15 @@ func behind(s *State, entry *v1alpha1.ApplicationEnvironment) *v1alpha1.Behind {
 	return result
 }
 
-func setAccepted(s *State, state *v1alpha1.EnvironmentState, problem *Problem) {
+// setAccepted says whether an entry can be used. A remark is about what comes next, which the entry keeps out although others may enter.
+func setAccepted(s *State, state *v1alpha1.EnvironmentState, problem, remark *Problem) {
 	condition := metav1.Condition{Type: v1alpha1.AcceptedCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.AcceptedReason,
 		Message: "the Application may use this Environment", ObservedGeneration: s.Application.Generation, LastTransitionTime: metav1.NewTime(s.Now)}
-	if problem != nil {
+	switch {
+	case problem != nil:
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, problem.Reason, problem.Message
+	case remark != nil:
+		condition.Reason, condition.Message = remark.Reason, condition.Message+", but "+remark.Message
 	}
 	setCondition(&state.Conditions, condition)
 }

@@ -56,7 +56,12 @@ func TestEnvironmentStatus(t *testing.T) {
 		"not accepted": {running().with("main", after("qa")), "main", v1alpha1.EnvironmentWaiting, "", "", "Environment main comes after qa, which does not exist: create Environment qa, or take it out of spec.after of main", "False UpstreamNotFound", "Unknown NotDeployed"},
 		"what Flux reports, whatever was asked for": {running().release("d2", "develop").promotion("develop", "d2", toldFlux("-1m")), "develop", v1alpha1.EnvironmentDeploying, "d1 True", "d2", "", "True Accepted", "True Healthy"},
 		"what runs has no Release":                  {standard().release("d1", "develop").runs("develop", "d1").do(func(s *State) { s.Releases = nil }), "develop", v1alpha1.EnvironmentIdle, " True", "", "", "True Accepted", "True Healthy"},
-		"diverged":                                  {mergedByPeople().release("m1", "main").head("main", "m1"), "main", v1alpha1.EnvironmentWaiting, "", "m1", "m100000 is not proven in develop, neither", "True Accepted", "Unknown NotDeployed"},
+		"a release lacks what is used": {empty().environment("prod").lists("prod", fromReleases("")).release("c1", "", tagged("1.0.0")).do(needing("prod", "branch")),
+			"prod", v1alpha1.EnvironmentWaiting, "", "c1-v1.0.0", "deploy uses ${branch}, which c1-v1.0.0 does not have: push it to a branch", "True VersionMissing", "Unknown NotDeployed"},
+		"a person asks for what lacks it": {empty().environment("prod").lists("prod", fromReleases("")).release("c1", "", tagged("1.0.0")).promotion("prod", "c1-v1.0.0", by(alice)).do(needing("prod", "branch")).do(advance),
+			"prod", v1alpha1.EnvironmentWaiting, "", "c1-v1.0.0", "deploy uses ${branch}, which c1-v1.0.0 does not have: push it to a branch", "True VersionMissing", "Unknown NotDeployed"},
+		"no release can have what is used": {running().do(needing("main", "version")), "main", v1alpha1.EnvironmentWaiting, "", "", "deploy uses ${version} in environment main", "False VersionMissing", "Unknown NotDeployed"},
+		"diverged":                         {mergedByPeople().release("m1", "main").head("main", "m1"), "main", v1alpha1.EnvironmentWaiting, "", "m1", "m100000 is not proven in develop, neither", "True Accepted", "Unknown NotDeployed"},
 		"a hotfix on the branch, and nothing to promote": {running().runs("main", "d1").promotion("main", "d1", succeeded("-1h")).release("h1", "main").head("main", "h1"),
 			"main", v1alpha1.EnvironmentWaiting, "d1 True", "h1", "branch main, which is at h100000 without proof in develop", "True Accepted", "True Healthy"},
 	}

@@ -12,6 +12,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -136,6 +137,15 @@ var _ = Describe("A mistake", func() {
 			},
 		}),
 		Entry(nil, SpecTimeout(patience), mistake{
+			platform: has(`after: [develop#]`),
+			entries:  `- {name: main#, source: {branch: main}, deploy: {kustomize: {images: [{name: podinfo, newTag: "${version}"}]}}}`,
+			reason:   v1alpha1.VersionMissingReason, words: []string{"${version} in environment main#", "commits of branch main", "source.release", "${shortCommit}"},
+			mend: func(ctx context.Context, r *running) {
+				r.publish("v1.0.0", r.repository.Head("develop"))
+				r.list(ctx, developOnly+`- {name: main#, source: {release: {}}, deploy: {kustomize: {images: [{name: podinfo, newTag: "${version}"}]}}}`)
+			},
+		}),
+		Entry(nil, SpecTimeout(patience), mistake{
 			platform: has(`{}`),
 			entries:  `- {name: main#, source: {release: {semver: "newest, please"}}}`,
 			reason:   v1alpha1.InvalidSemverReason, words: []string{"source.release.semver", "newest, please", "write one such as"},
@@ -207,21 +217,23 @@ var _ = Describe("A mistake", func() {
 		r.runs(ctx, "main", r.sha)
 	}, SpecTimeout(patience))
 
-	It("about a version that branches do not have is told where it waits", func(ctx SpecContext) {
+	It("about a branch that a GitHub release is not on is told beside Accepted, and keeps only that release out", func(ctx SpecContext) {
 		r := newRunning(ctx)
-		before := r.objects(ctx)
-		r.platform(ctx, "main", `after: [develop#]`)
-		r.list(ctx, developOnly+`- {name: main#, source: {branch: main}, deploy: {kustomize: {images: [{name: podinfo, newTag: "${version}"}]}}}`)
-		r.waits(ctx, "main", "${version}")
-		Expect(r.state(ctx, "main").WaitingFor).To(ContainSubstring("source.release"))
-		Expect(r.state(ctx, "main").Phase).To(Equal(v1alpha1.EnvironmentWaiting))
-		Expect(r.promotions(ctx, "main")).To(BeEmpty())
-		Expect(r.objects(ctx)).To(Equal(before))
-
-		_, err := r.repository.PublishRelease(release("v1.0.0", r.sha))
+		r.platform(ctx, "main", `{}`)
+		side, err := r.repository.Commit("side", "aside", "ada", map[string]string{"aside": "aside"})
 		Expect(err).NotTo(HaveOccurred())
-		r.list(ctx, developOnly+`- {name: main#, source: {release: {}}, deploy: {kustomize: {images: [{name: podinfo, newTag: "${version}"}]}}}`)
+		r.publish("v1.0.0", side)
+		r.list(ctx, developOnly+`- {name: main#, source: {release: {}}, deploy: {kustomize: {targetNamespace: "main-${branch}"}}}`)
+		r.waits(ctx, "main", "deploy uses ${branch}, which "+r.release(ctx, side, "v1.0.0")+" does not have")
+		accepted := apimeta.FindStatusCondition(r.state(ctx, "main").Conditions, v1alpha1.AcceptedCondition)
+		Expect(accepted).To(And(HaveField("Status", metav1.ConditionTrue), HaveField("Reason", v1alpha1.VersionMissingReason),
+			HaveField("Message", ContainSubstring("push it to a branch that the Application follows, or use ${tag}"))))
+		Expect(r.promotions(ctx, "main")).To(BeEmpty())
+
+		r.publish("v1.1.0", r.sha)
 		r.runs(ctx, "main", r.sha)
+		Eventually(func() string { return r.accepted(ctx, "main") }).WithContext(ctx).Should(Equal(v1alpha1.AcceptedReason))
+		Expect(r.made(ctx, "main").Spec.TargetNamespace).To(Equal("main-develop"))
 	}, SpecTimeout(patience))
 
 	It("that the API server can see is refused there, with a sentence that says what to write", func(ctx SpecContext) {
