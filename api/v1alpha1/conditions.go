@@ -75,6 +75,12 @@ const (
 	PermissionDeniedReason = "PermissionDenied"
 	// RateLimitedReason : GitHub asks to wait.
 	RateLimitedReason = "RateLimited"
+	// RepositoryMovedReason : GitHub answers, and the repository was renamed or transferred (True).
+	RepositoryMovedReason = "RepositoryMoved"
+	// RepositoryArchivedReason : GitHub answers, and the repository is archived, so that nothing can be written there (True).
+	RepositoryArchivedReason = "RepositoryArchived"
+	// CommitStatusDeniedReason : GitHub answers, and does not let commit statuses be written (True).
+	CommitStatusDeniedReason = "CommitStatusDenied"
 	// UnreachableReason : GitHub cannot be reached, or answers with an error.
 	UnreachableReason = "Unreachable"
 )

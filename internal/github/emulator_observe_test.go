@@ -99,7 +99,7 @@ func TestReleasesAndTheirTags(t *testing.T) {
 
 func TestARenamedRepositoryIsStillFound(t *testing.T) {
 	w := newWorld(t)
-	if err := w.repository.Rename("acme/renamed"); err != nil {
+	if err := w.repository.Rename("renamed"); err != nil {
 		t.Fatal(err)
 	}
 	seen, err := NewObserver(w.clients).Observe(testContext(t), w.repo, w.credential, Request{Branches: []string{"develop"}})

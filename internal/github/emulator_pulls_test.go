@@ -269,6 +269,28 @@ func TestMergeIsRefused(t *testing.T) {
 	}
 }
 
+// TestATransferredRepositoryFindsItsPullRequest : lists name heads by the owner that the repository has now.
+func TestATransferredRepositoryFindsItsPullRequest(t *testing.T) {
+	w := newWorld(t)
+	w.commit("develop", "Second")
+	if err := w.repository.Transfer("heirs"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewObserver(w.clients).Observe(testContext(t), w.repo, w.credential, Request{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.client.EnsureBranch(testContext(t), headBranch, w.repository.Head("develop")); err != nil {
+		t.Fatal(err)
+	}
+	wanted := NewPullRequest{Title: "Promote", Head: headBranch, Base: "main"}
+	for _, created := range []bool{true, false} {
+		opened, err := w.client.OpenPullRequest(testContext(t), wanted)
+		if err != nil || opened.Created != created || opened.PullRequest.Number != 1 {
+			t.Errorf("got %+v, %v; want #1, created: %t", opened, err, created)
+		}
+	}
+}
+
 func TestArchivedIsReadOnly(t *testing.T) {
 	w := newWorld(t)
 	w.repository.Archive()

@@ -24,11 +24,13 @@ const (
 	EventCheckRun    EventKind = "check_run"
 	EventCheckSuite  EventKind = "check_suite"
 	EventStatus      EventKind = "status"
+	EventRepository  EventKind = "repository"
 	EventUnknown     EventKind = "unknown"
 )
 
 var knownEvents = []EventKind{
 	EventPing, EventPush, EventCreate, EventDelete, EventRelease, EventPullRequest, EventCheckRun, EventCheckSuite, EventStatus,
+	EventRepository,
 }
 
 // Event is what a webhook says, as far as it is used: a hint of what to look at again. Nothing is decided by it.
@@ -181,7 +183,7 @@ func (e *Event) readSubject(read payload) {
 		}
 		e.StatusContext = read.Context
 		e.addSHAs(read.SHA)
-	case EventPing, EventUnknown:
+	case EventRepository, EventPing, EventUnknown:
 	}
 }
 

@@ -27,8 +27,20 @@ func (c *Client) GetPullRequest(ctx context.Context, number int) (PullRequest, e
 // of them, newest first, at most 300. They come from a list: see [PullRequest] for what lists do not have.
 func (c *Client) FindPullRequests(ctx context.Context, headBranch, base string) ([]PullRequest, error) {
 	return c.listPulls(ctx, maxPullPages, gogithub.PullRequestListOptions{
-		State: "all", Head: c.repo.Owner + ":" + headBranch, Base: base, Sort: "created", Direction: "desc",
+		State: "all", Head: c.headOf(headBranch), Base: base, Sort: "created", Direction: "desc",
 	})
+}
+
+// headOf names a branch as lists of pull requests are filtered by it, OWNER:BRANCH: by the owner that the repository has now, which is
+// another one where it was transferred.
+func (c *Client) headOf(branch string) string {
+	owner := c.repo.Owner
+	if entry, known := c.clients.memory.entries.Get(c.key("observe", "repository")); known {
+		if info, is := entry.value.(RepositoryInfo); is {
+			owner, _, _ = strings.Cut(info.FullName, "/")
+		}
+	}
+	return owner + ":" + branch
 }
 
 func (c *Client) listPulls(ctx context.Context, pages int, options gogithub.PullRequestListOptions) ([]PullRequest, error) {
@@ -48,7 +60,7 @@ func (c *Client) listPulls(ctx context.Context, pages int, options gogithub.Pull
 		if pull.Head.Repository != pull.Base.Repository && options.Head != "" {
 			continue
 		}
-		if options.Head != "" && options.Head != c.repo.Owner+":"+pull.Head.Branch {
+		if options.Head != "" && options.Head != c.headOf(pull.Head.Branch) {
 			continue
 		}
 		pulls = append(pulls, pull)

@@ -69,7 +69,7 @@ func (c *Client) OpenPullRequest(ctx context.Context, wanted NewPullRequest) (Op
 // findOpen gives the open pull request of a head and base, or nil.
 func (c *Client) findOpen(ctx context.Context, wanted NewPullRequest) (*PullRequest, error) {
 	found, err := c.listPulls(ctx, 1, gogithub.PullRequestListOptions{
-		State: "open", Head: c.repo.Owner + ":" + wanted.Head, Base: wanted.Base,
+		State: "open", Head: c.headOf(wanted.Head), Base: wanted.Base,
 	})
 	if err != nil || len(found) == 0 {
 		return nil, err

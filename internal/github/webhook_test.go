@@ -56,6 +56,7 @@ func TestParseEvent(t *testing.T) {
 		name, kind, body string
 		want             Event
 	}{
+		{"a repository that is archived", "repository", body(`,"action":"archived"`), event(Event{Kind: EventRepository, Action: "archived"})},
 		{"a push", "push", body(`,"ref":"refs/heads/feature/x","before":"` + shaA + `","after":"` + shaB + `"`),
 			event(Event{Kind: EventPush, Branch: "feature/x", SHAs: []string{shaA, shaB}})},
 		{"a push that creates", "push", body(`,"ref":"refs/heads/main","before":"` + zeros + `","after":"` + shaB + `"`),

@@ -78,8 +78,6 @@ type Observation struct {
 	Sources map[string]*sourcev1.GitRepository
 	// Pulls are the pull requests as GitHub has them, by the name of their Promotion.
 	Pulls map[string]github.PullRequest
-	// Remark is what people should know of the repository although it can be read, to follow "GitHub answers, but"; may be empty.
-	Remark string
 	// FetchedAt is when the oldest part was asked of GitHub.
 	FetchedAt time.Time
 

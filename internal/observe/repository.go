@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -43,7 +44,12 @@ func (o *Observer) repository(ctx context.Context, observation *Observation) err
 		return ctx.Err()
 	}
 	observation.FetchedAt = seen.FetchedAt
-	observation.Remark = remarkOn(seen.Repository)
+	state.GitHub.Archived = seen.Repository.Archived
+	if seen.Repository.Moved {
+		state.GitHub.MovedTo = seen.Repository.FullName
+		owner, _, _ := strings.Cut(seen.Repository.FullName, "/")
+		state.GitHub.Transferred = !strings.EqualFold(owner, repository.Owner)
+	}
 	if observation.GitHub, err = o.Clients.For(repository, credential); err != nil {
 		state.GitHub.Problem = problemOf(err)
 		return nil
@@ -113,23 +119,14 @@ func ReasonOf(err error) string {
 		return v1alpha1.RepositoryNotFoundReason
 	case errors.As(err, &unauthorized):
 		return v1alpha1.UnauthorizedReason
-	case errors.As(err, &denied), errors.As(err, &archived):
+	case errors.As(err, &denied):
 		return v1alpha1.PermissionDeniedReason
+	case errors.As(err, &archived):
+		return v1alpha1.RepositoryArchivedReason
 	case errors.As(err, &limited):
 		return v1alpha1.RateLimitedReason
 	}
 	return v1alpha1.UnreachableReason
-}
-
-// remarkOn says what people should know of a repository that can be read.
-func remarkOn(info github.RepositoryInfo) string {
-	switch {
-	case info.Moved:
-		return fmt.Sprintf("the repository is %s now, and webhooks about it come under that name: write its new address into spec.repository.url", info.FullName)
-	case info.Archived:
-		return "the repository is archived and so read-only, nothing can be merged or told there: unarchive it on GitHub, or suspend the Application"
-	}
-	return ""
 }
 
 func commitOf(commit github.Commit) policy.Commit {

@@ -30,7 +30,8 @@ func reportConditions(s *State, status *v1alpha1.ApplicationStatus) {
 	if problem := s.GitHub.Problem; problem != nil {
 		set(v1alpha1.RepositoryReachableCondition, metav1.ConditionFalse, problem.Reason, problem.Message)
 	} else {
-		set(v1alpha1.RepositoryReachableCondition, metav1.ConditionTrue, v1alpha1.ObservedReason, "GitHub answers")
+		reason, message := answers(&s.GitHub)
+		set(v1alpha1.RepositoryReachableCondition, metav1.ConditionTrue, reason, message)
 	}
 	reason, message := wrong(s, status)
 	moving := movingIn(status.Environments)
@@ -55,6 +56,28 @@ func reportConditions(s *State, status *v1alpha1.ApplicationStatus) {
 	} else {
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.StalledCondition)
 	}
+}
+
+// answers says what people should know of a repository that can be read.
+func answers(github *GitHub) (reason, message string) {
+	var remarks []string
+	if github.Archived {
+		reason = v1alpha1.RepositoryArchivedReason
+		remarks = append(remarks, "the repository is archived and so read-only, nothing can be merged or told there: unarchive it on GitHub, or suspend the Application")
+	}
+	if github.MovedTo != "" {
+		reason = cmp.Or(reason, v1alpha1.RepositoryMovedReason)
+		how := "renamed"
+		if github.Transferred {
+			how = "transferred"
+		}
+		remarks = append(remarks, fmt.Sprintf(
+			"the repository was %s and is %s now, and webhooks about it come under that name: write its new address into spec.repository.url", how, github.MovedTo))
+	}
+	if reason == "" {
+		return v1alpha1.ObservedReason, "GitHub answers"
+	}
+	return reason, "GitHub answers, but " + strings.Join(remarks, "; ")
 }
 
 // isConfiguration says that a problem with GitHub will not go away by itself.

@@ -33,6 +33,8 @@ func mergedPull(gates ...v1alpha1.Gate) *scene {
 
 func foreign(p *PullRequest) { p.Foreign = true }
 
+func archive(s *State) { s.GitHub.Archived = true }
+
 func TestPending(t *testing.T) {
 	tests := map[string]struct {
 		given *scene
@@ -83,6 +85,14 @@ func TestPending(t *testing.T) {
 		"a rollback":                   {ready(checking("build")).release("m1", "main", ranIn("main", "-2h")).promotion("main", "m1", by(alice), rollback), "Deploying Deploying m1"},
 		"a rollback, held":             {ready().hold("main").release("m1", "main", ranIn("main", "-2h")).promotion("main", "m1", by(alice), rollback), "Pending GatesWaiting"},
 		"a rollback to what never ran": {ready().promotion("main", "d1", by(alice), rollback), "Cancelled NotProvenHere"},
+		// In a repository that nobody can write to.
+		"archived, no pull request yet":     {ready().promotion("main", "d1").do(archive), "Pending RepositoryArchived stalled"},
+		"archived, open":                    {opened().do(archive), "Pending RepositoryArchived stalled"},
+		"archived, closed by a person":      {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestClosed, "d1").do(archive), "Cancelled Declined"},
+		"archived once it was merged":       {mergedPull().do(archive), "Deploying Deploying m1 by Content"},
+		"archived, the base has it already": {ready().head("main", "d1").promotion("main", "d1").do(archive), "Deploying Deploying d1 by Commit"},
+		"archived, pinned":                  {pinned().release("d1", "develop", ranIn("develop", "-1h")).promotion("main", "d1").do(archive), "Deploying Deploying d1 by Commit"},
+		"archived, a rollback":              {ready().release("m1", "main", ranIn("main", "-2h")).promotion("main", "m1", by(alice), rollback).do(archive), "Deploying Deploying m1"},
 		// What ends or stops it.
 		"suspended":                     {opened().do(func(s *State) { s.Application.Spec.Suspend = true }), "Pending Suspended"},
 		"not accepted":                  {opened().do(func(s *State) { s.Targets["main"] = &Problem{Reason: v1alpha1.TargetMissingReason} }), "Pending TargetMissing"},

@@ -116,7 +116,7 @@ func pending(s *State, p *v1alpha1.Promotion) Step {
 	step := Step{Phase: v1alpha1.PromotionPending, Reason: v1alpha1.GatesWaitingReason, Gates: results, RecheckAt: recheck(results)}
 
 	if problem := blocked(s, p, way); problem != nil {
-		step.Reason, step.Message, step.Stalled = problem.Reason, problem.Message, isStall(problem.Reason)
+		step.Reason, step.Message, step.Stalled = problem.Reason, problem.Message, Stalls(problem.Reason)
 		step.RecheckAt = earliest(step.RecheckAt, problem.RetryAt)
 		return step
 	}
@@ -245,7 +245,7 @@ func takesOver(s *State, entry *v1alpha1.ApplicationEnvironment, next, release *
 // hopeless says that a promotion cannot finish as things are, whatever people say and time brings: a gate says no, what it would
 // bring in is not proven, or its way is blocked for good.
 func hopeless(found way, results []GateResult) bool {
-	if found.problem != nil && (found.problem.Reason == ReasonContained || isStall(found.problem.Reason)) {
+	if found.problem != nil && (found.problem.Reason == ReasonContained || Stalls(found.problem.Reason)) {
 		return true
 	}
 	return slices.ContainsFunc(results, func(g GateResult) bool {

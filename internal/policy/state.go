@@ -77,6 +77,12 @@ type Templates struct {
 type GitHub struct {
 	// Problem is set where the repository could not be observed. Evidence is then Unknown.
 	Problem *Problem
+	// Archived says that nothing can be written there.
+	Archived bool
+	// MovedTo is the repository's owner/name now, where that is not what the Application says; Transferred says that the owner is
+	// another one.
+	MovedTo     string
+	Transferred bool
 	// Branches are the observed branches by name; a branch that was asked for and does not exist has Found false.
 	Branches map[string]Branch
 	// Published are the published GitHub releases whose tag leads to a commit, in no order.

@@ -123,6 +123,9 @@ func TestApplicationConditions(t *testing.T) {
 		"an entry is not accepted": {running().with("main", after("qa")), "False NotAccepted", "", "True NotAccepted", "True Observed"},
 		"GitHub does not answer":   {running().do(trouble(v1alpha1.UnreachableReason)), "False Unreachable", "", "", "False Unreachable"},
 		"the credential is wrong":  {running().do(trouble(v1alpha1.UnauthorizedReason)), "False Unauthorized", "", "True Unauthorized", "False Unauthorized"},
+		"archived":                 {running().do(archive), "True Healthy", "", "", "True RepositoryArchived"},
+		"renamed":                  {running().do(func(s *State) { s.GitHub.MovedTo = "acme/site" }), "True Healthy", "", "", "True RepositoryMoved"},
+		"transferred and archived": {running().do(archive).do(func(s *State) { s.GitHub.MovedTo, s.GitHub.Transferred = "other/web", true }), "True Healthy", "", "", "True RepositoryArchived"},
 		"suspended":                {running().do(func(s *State) { s.Application.Spec.Suspend = true }), "Unknown Suspended", "", "", ""},
 	}
 	for name, test := range tests {
@@ -138,6 +141,26 @@ func TestApplicationConditions(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRemarksSayHowToMendThem : all of them, each once.
+func TestRemarksSayHowToMendThem(t *testing.T) {
+	for what, test := range map[string]struct {
+		given GitHub
+		words []string
+	}{
+		"archived":    {GitHub{Archived: true}, []string{"archived", "unarchive it on GitHub"}},
+		"renamed":     {GitHub{MovedTo: "acme/site"}, []string{"was renamed", "acme/site", "spec.repository.url"}},
+		"transferred": {GitHub{MovedTo: "other/web", Transferred: true}, []string{"was transferred", "other/web", "spec.repository.url"}},
+		"both":        {GitHub{MovedTo: "other/web", Transferred: true, Archived: true}, []string{"unarchive it on GitHub", "was transferred", "spec.repository.url"}},
+	} {
+		_, message := answers(&test.given)
+		for _, words := range append(test.words, "GitHub answers, but ") {
+			if strings.Count(message, words) != 1 {
+				t.Errorf("%s: %q does not say %q once", what, message, words)
+			}
+		}
 	}
 }
 

@@ -48,6 +48,9 @@ func wayIn(s *State, p *v1alpha1.Promotion, candidate *v1alpha1.Release) way {
 		return way{problem: &Problem{Reason: ReasonContained, Message: fmt.Sprintf("branch %s contains %s already, with %s on top: promote a Release of that branch instead",
 			entry.Source.Branch, short(candidate.Spec.Commit), commits(s.GitHub.Distances[Span{Base: base.Head.SHA, Head: candidate.Spec.Commit}].Behind))}}
 	}
+	if s.GitHub.Archived {
+		return way{problem: archived()}
+	}
 	if _, known := s.GitHub.Distances[Span{Base: base.Head.SHA, Head: candidate.Spec.Commit}]; !known {
 		// What the base has already must not be merged again.
 		return way{problem: &Problem{Reason: reasonNotObserved, Message: fmt.Sprintf(
@@ -84,6 +87,9 @@ func wayThrough(s *State, p *v1alpha1.Promotion, candidate *v1alpha1.Release) wa
 	case pull.Head != candidate.Spec.Commit && s.releaseAt(pull.Head) == nil:
 		return way{pull: &pull, problem: &Problem{Reason: v1alpha1.BranchMovedReason, Message: fmt.Sprintf(
 			"somebody pushed %s to the promotion branch of pull request #%d: move it back to %s, or close the pull request", short(pull.Head), pull.Number, short(candidate.Spec.Commit))}}
+	}
+	if s.GitHub.Archived {
+		return way{pull: &pull, problem: archived()}
 	}
 	found := way{open: EffectPullRequest}
 	if pull.Head == candidate.Spec.Commit {
@@ -142,9 +148,14 @@ func numberOf(p *v1alpha1.Promotion, found way) int64 {
 	return 0
 }
 
-// isStall says that only a person can help.
-func isStall(reason string) bool {
-	return reason == v1alpha1.BranchMovedReason || reason == v1alpha1.PullRequestForeignReason
+// archived : GitHub takes neither pull requests nor merges there. It is not asked to.
+func archived() *Problem {
+	return &Problem{Reason: v1alpha1.RepositoryArchivedReason, Message: "the repository is archived, so that no pull request can be opened or merged: unarchive it on GitHub"}
+}
+
+// Stalls says of the reason why a Promotion waits that only a person can help.
+func Stalls(reason string) bool {
+	return reason == v1alpha1.BranchMovedReason || reason == v1alpha1.PullRequestForeignReason || reason == v1alpha1.RepositoryArchivedReason
 }
 
 // FollowPullRequest copies what GitHub says about a Promotion's pull request into its record. A merge of another commit than the

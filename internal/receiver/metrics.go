@@ -46,7 +46,7 @@ const otherEvents = "other"
 var events = map[github.EventKind]bool{
 	github.EventPing: true, github.EventPush: true, github.EventCreate: true, github.EventDelete: true,
 	github.EventRelease: true, github.EventPullRequest: true, github.EventCheckRun: true, github.EventCheckSuite: true,
-	github.EventStatus: true,
+	github.EventStatus: true, github.EventRepository: true,
 }
 
 func eventLabel(kind string) string {

@@ -180,33 +180,65 @@ func (r *Repository) lock() func() {
 }
 
 // Archive makes the repository read-only, for the API and for pushes.
-func (r *Repository) Archive() {
+func (r *Repository) Archive() { r.setArchived(true, RepositoryArchived, "archived") }
+
+// Unarchive lets it be written to again.
+func (r *Repository) Unarchive() { r.setArchived(false, RepositoryUnarchived, "unarchived") }
+
+func (r *Repository) setArchived(archived bool, kind EffectKind, action string) {
 	defer r.lock()()
-	r.archived, r.updated = true, r.server.now()
+	r.archived, r.updated = archived, r.server.now()
 	by := actor{account: r.owner, source: SourceTest}
-	r.server.record(Effect{Kind: RepositoryArchived, Repository: r.fullName()}, by)
-	r.server.emit(event{name: "repository", repo: r, by: by, payload: object{"action": "archived"}})
+	r.server.record(Effect{Kind: kind, Repository: r.fullName()}, by)
+	r.server.emit(event{name: "repository", repo: r, by: by, payload: object{"action": action}})
 }
 
-// Rename moves the repository to another "owner/name"; the old one redirects.
-func (r *Repository) Rename(fullName string) error {
+// Rename gives the repository another name; the old address redirects.
+func (r *Repository) Rename(name string) error {
 	defer r.lock()()
-	if !repositoryName.MatchString(fullName) {
-		return fmt.Errorf("renaming %s to %q: want owner/name", r.fullName(), fullName)
-	}
-	key := strings.ToLower(fullName)
-	if taken := r.server.repos[key]; taken != nil && taken != r {
-		return fmt.Errorf("renaming %s: %s exists", r.fullName(), fullName)
-	}
 	before := r.name
-	owner, name, _ := strings.Cut(fullName, "/")
-	r.owner, r.name, r.updated = r.server.account(owner, r.owner.kind), name, r.server.now()
-	r.server.repos[key] = r
 	by := actor{account: r.owner, source: SourceTest}
+	if err := r.move(r.owner.login + "/" + name); err != nil {
+		return err
+	}
 	r.server.record(Effect{Kind: RepositoryRenamed, Repository: r.fullName(), Detail: before}, by)
 	r.server.emit(event{name: "repository", repo: r, by: by, payload: object{
 		"action": "renamed", "changes": object{"repository": object{"name": object{"from": before}}},
 	}})
+	return nil
+}
+
+// Transfer gives the repository to another owner; the old address redirects.
+func (r *Repository) Transfer(owner string) error {
+	defer r.lock()()
+	before := r.owner
+	by := actor{account: before, source: SourceTest}
+	if err := r.move(owner + "/" + r.name); err != nil {
+		return err
+	}
+	r.server.record(Effect{Kind: RepositoryTransferred, Repository: r.fullName(), Detail: before.login}, by)
+	kind := "user"
+	if before.kind == TypeOrganization {
+		kind = "organization"
+	}
+	r.server.emit(event{name: "repository", repo: r, by: by, payload: object{
+		"action": "transferred", "changes": object{"owner": object{"from": object{kind: r.server.renderAccount(before)}}},
+	}})
+	return nil
+}
+
+// move takes another "owner/name".
+func (r *Repository) move(fullName string) error {
+	if !repositoryName.MatchString(fullName) {
+		return fmt.Errorf("moving %s to %q: want owner/name", r.fullName(), fullName)
+	}
+	key := strings.ToLower(fullName)
+	if taken := r.server.repos[key]; taken != nil && taken != r {
+		return fmt.Errorf("moving %s: %s exists", r.fullName(), fullName)
+	}
+	owner, name, _ := strings.Cut(fullName, "/")
+	r.owner, r.name, r.updated = r.server.account(owner, r.owner.kind), name, r.server.now()
+	r.server.repos[key] = r
 	return nil
 }
 

@@ -23,7 +23,7 @@ func TestRepositoryIsReadAndRedirectsOnceRenamed(t *testing.T) {
 	equal(t, "push permission", repo.GetPermissions().GetPush(), true)
 	equal(t, "owner type", repo.GetOwner().GetType(), TypeOrganization)
 
-	noError(t, w.repo.Rename("acme/renamed"))
+	noError(t, w.repo.Rename("renamed"))
 	moved, _, err := w.client.Repositories.Get(t.Context(), owner, name)
 	noError(t, err)
 	equal(t, "id", moved.GetID(), repo.GetID())
@@ -36,6 +36,16 @@ func TestRepositoryIsReadAndRedirectsOnceRenamed(t *testing.T) {
 	w.repo.Archive()
 	_, _, err = w.client.Git.CreateRef(t.Context(), owner, "renamed", api.CreateRef{Ref: "refs/heads/x", SHA: w.first})
 	refused(t, err, 403, "Repository was archived so is read-only.")
+	w.repo.Unarchive()
+	_, _, err = w.client.Git.CreateRef(t.Context(), owner, "renamed", api.CreateRef{Ref: "refs/heads/x", SHA: w.first})
+	noError(t, err)
+
+	noError(t, w.repo.Transfer("other"))
+	for _, address := range [][2]string{{owner, name}, {owner, "renamed"}, {"other", "renamed"}} {
+		moved, _, err = w.client.Repositories.Get(t.Context(), address[0], address[1])
+		noError(t, err)
+		equal(t, "new address", moved.GetFullName(), "other/renamed")
+	}
 	_, _, err = w.client.Repositories.Get(t.Context(), owner, "nothing")
 	refused(t, err, 404, "Not Found")
 }

@@ -34,12 +34,12 @@ func (c *carrier) finish(ctx context.Context, requested string) (ctrl.Result, er
 	if c.state.Application.Spec.Suspend {
 		return ctrl.Result{}, c.writeStatus(ctx, status)
 	}
-	keepRemark(c.state.Application.Status, &status)
+	keepDenial(c.state.Application.Status, &status)
 	if err := c.writeStatus(ctx, status); err != nil {
 		return ctrl.Result{}, err
 	}
 	status = *status.DeepCopy()
-	remark(&status, c.observation.Remark, c.tellGitHub(ctx, status))
+	tellDenial(&status, c.tellGitHub(ctx, status))
 	if err := c.writeStatus(ctx, status); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -83,7 +83,7 @@ func (c *carrier) tellTurns(before, after []metav1.Condition) {
 // tellGitHub writes the commit statuses that differ from what GitHub has. They are for people: what goes wrong with them is
 // tried again, and stops nothing. It returns what only a person can mend, or nothing.
 func (c *carrier) tellGitHub(ctx context.Context, status v1alpha1.ApplicationStatus) string {
-	if c.observation.GitHub == nil || c.observation.Credential == render.CredentialAnonymous || c.state.GitHub.Problem != nil {
+	if c.observation.GitHub == nil || c.observation.Credential == render.CredentialAnonymous || c.state.GitHub.Problem != nil || c.state.GitHub.Archived {
 		return ""
 	}
 	for _, wanted := range policy.CommitStatuses(c.state, status) {

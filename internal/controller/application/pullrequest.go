@@ -54,7 +54,10 @@ func (c *carrier) refused(step policy.Step, err error) policy.Step {
 	}
 	step = waiting(step, reasonOf(err), err.Error())
 	step.RecheckAt = at
-	step.Stalled = step.Reason == v1alpha1.BranchMovedReason || step.Reason == v1alpha1.PullRequestForeignReason
+	step.Stalled = policy.Stalls(step.Reason)
+	if step.Reason == v1alpha1.RepositoryArchivedReason {
+		c.observation.GitHub.Invalidate() // It was not when it was looked at.
+	}
 	return step
 }
 

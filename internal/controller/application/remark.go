@@ -4,7 +4,6 @@
 package application
 
 import (
-	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -13,30 +12,45 @@ import (
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 )
 
-// restrictedReason is that of RepositoryReachable where GitHub answers, and something about the repository or the credential asks
-// for a person all the same. It is True: releases go on.
-const restrictedReason = "Restricted"
-
-// remark says in RepositoryReachable what people should know of a GitHub that answers; empty words say nothing. Where it does not
-// answer, that is what there is to say.
-func remark(status *v1alpha1.ApplicationStatus, words ...string) {
-	reachable := meta.FindStatusCondition(status.Conditions, v1alpha1.RepositoryReachableCondition)
-	if reachable == nil || reachable.Status != metav1.ConditionTrue {
+// tellDenial says in RepositoryReachable that GitHub does not let commit statuses be written; empty words say nothing. The condition
+// stays True: releases go on. Where GitHub does not answer, that is what there is to say.
+func tellDenial(status *v1alpha1.ApplicationStatus, words string) {
+	reachable := reachableOf(status)
+	if reachable == nil {
 		return
 	}
-	words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
-	if len(words) == 0 {
-		reachable.Reason, reachable.Message = v1alpha1.ObservedReason, "GitHub answers"
-		return
+	told, _, _ := strings.Cut(reachable.Message, denialMark)
+	switch {
+	case words == "" && reachable.Reason == v1alpha1.CommitStatusDeniedReason:
+		reachable.Reason, reachable.Message = v1alpha1.ObservedReason, told
+	case words == "":
+		reachable.Message = told
+	default:
+		if reachable.Reason == v1alpha1.ObservedReason {
+			reachable.Reason = v1alpha1.CommitStatusDeniedReason
+		}
+		reachable.Message = told + denialMark + words
 	}
-	reachable.Reason, reachable.Message = restrictedReason, "GitHub answers, but "+strings.Join(words, "; ")
 }
 
-// keepRemark lets the remark that is stored stand until it is known whether it still holds, so that it is not written at each look.
-func keepRemark(stored v1alpha1.ApplicationStatus, status *v1alpha1.ApplicationStatus) {
-	before := meta.FindStatusCondition(stored.Conditions, v1alpha1.RepositoryReachableCondition)
-	now := meta.FindStatusCondition(status.Conditions, v1alpha1.RepositoryReachableCondition)
-	if before != nil && now != nil && before.Reason == restrictedReason && now.Status == metav1.ConditionTrue {
-		now.Reason, now.Message = before.Reason, before.Message
+// denialMark comes before what is said of commit statuses, after everything else.
+const denialMark = "; commit statuses are not written: "
+
+// keepDenial lets what is stored about commit statuses stand until it is known whether it still holds, so that it is not written at
+// each look.
+func keepDenial(stored v1alpha1.ApplicationStatus, status *v1alpha1.ApplicationStatus) {
+	if before := reachableOf(&stored); before != nil {
+		if _, words, denied := strings.Cut(before.Message, denialMark); denied {
+			tellDenial(status, words)
+		}
 	}
+}
+
+// reachableOf is the condition RepositoryReachable where GitHub answers, or nil.
+func reachableOf(status *v1alpha1.ApplicationStatus) *metav1.Condition {
+	reachable := meta.FindStatusCondition(status.Conditions, v1alpha1.RepositoryReachableCondition)
+	if reachable == nil || reachable.Status != metav1.ConditionTrue {
+		return nil
+	}
+	return reachable
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -157,16 +158,8 @@ var _ = Describe("Every effect on GitHub happens exactly once", func() {
 
 	It("as a GitHub App as with a token, also when its tokens are revoked on the way", func(ctx SpecContext) {
 		w := journeyWorld(ctx)
-		key, err := emulator.GenerateAppKey()
-		Expect(err).NotTo(HaveOccurred())
-		number, err := strconv.ParseInt("77"+w.suffix, 10, 64)
-		Expect(err).NotTo(HaveOccurred())
-		app := emulator.App{ID: number, InstallationID: number + 1, Slug: "mainstem" + w.suffix, Owner: "acme", PrivateKeyPEM: key}
-		Expect(github.AddApp(app)).To(Succeed())
-		w.secret(ctx, map[string]string{
-			"githubAppID": strconv.FormatInt(app.ID, 10), "githubAppInstallationID": strconv.FormatInt(app.InstallationID, 10),
-			"githubAppPrivateKey": key, "webhookSecret": webhookSecret,
-		})
+		app, secret := installedApp("acme")
+		w.secret(ctx, secret)
 		w.declare(ctx, travelling)
 		w.runs(ctx, "develop", w.repository.Head("develop"))
 		github.RevokeInstallationTokens(app.ID)
@@ -176,3 +169,20 @@ var _ = Describe("Every effect on GitHub happens exactly once", func() {
 		Expect(w.repository.PullRequests()[0].MergedBy).To(Equal(app.Slug + "[bot]"))
 	}, SpecTimeout(patience))
 })
+
+// apps numbers GitHub Apps.
+var apps atomic.Int64
+
+// installedApp makes a GitHub App that is installed at an owner, and what a Secret says about it.
+func installedApp(owner string) (emulator.App, map[string]string) {
+	GinkgoHelper()
+	key, err := emulator.GenerateAppKey()
+	Expect(err).NotTo(HaveOccurred())
+	number := 7000 + 2*apps.Add(1)
+	app := emulator.App{ID: number, InstallationID: number + 1, Slug: fmt.Sprintf("mainstem%d", number), Owner: owner, PrivateKeyPEM: key}
+	Expect(github.AddApp(app)).To(Succeed())
+	return app, map[string]string{
+		"githubAppID": strconv.FormatInt(app.ID, 10), "githubAppInstallationID": strconv.FormatInt(app.InstallationID, 10),
+		"githubAppPrivateKey": key, "webhookSecret": webhookSecret,
+	}
+}

@@ -212,15 +212,20 @@ func release(tag, target string) emulator.ReleaseSpec {
 // spy counts how often the operator begins to look at the world's repository, also where a fault answers. It is to be set before
 // any fault, of which the first that fits wins.
 func (w *world) spy() *atomic.Int64 {
-	looks := &atomic.Int64{}
+	return w.counts(func(r *http.Request) bool { return r.URL.Path == w.path() })
+}
+
+// counts counts the requests about the world's repository that are so.
+func (w *world) counts(so func(*http.Request) bool) *atomic.Int64 {
+	count := &atomic.Int64{}
 	github.Inject(emulator.Fault{Kind: emulator.Slow, Match: func(r *http.Request) bool {
-		if r.URL.Path == w.path() {
-			looks.Add(1)
+		if w.about(r) && so(r) {
+			count.Add(1)
 		}
 		return false
 	}})
 	DeferCleanup(github.ClearFaults)
-	return looks
+	return count
 }
 
 // polls waits until the operator has looked at the world's repository that many times more.
