@@ -137,6 +137,8 @@ const (
 	ReleaseNotFoundReason = "ReleaseNotFound"
 	// GateNotFoundReason : bypass names a gate that the environment does not have.
 	GateNotFoundReason = "GateNotFound"
+	// CommitUnreachableReason : the release's branch does not lead to its commit any more, so that Flux could not fetch it.
+	CommitUnreachableReason = "CommitUnreachable"
 	// NotProvenHereReason : a rollback names a release that was never proven in this environment.
 	NotProvenHereReason = "NotProvenHere"
 	// BranchMovedReason : a person pushed to Mainstem's promotion branch.

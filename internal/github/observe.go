@@ -65,6 +65,12 @@ func (o *Observer) Observe(ctx context.Context, repo Repository, credential Cred
 	return observation, nil
 }
 
+// SeenBranch gives what a branch points at, with an answer that is at most maxAge old.
+func (c *Client) SeenBranch(ctx context.Context, branch string, maxAge time.Duration) (BranchHead, error) {
+	return piece(ctx, &look{client: c, maxAge: maxAge}, "branch "+branch,
+		func(ctx context.Context) (BranchHead, error) { return c.Branch(ctx, branch) })
+}
+
 // Invalidate makes every piece of a repository old, for every credential. Webhooks call it.
 func (o *Observer) Invalidate(repo Repository) { o.clients.Invalidate(repo) }
 

@@ -51,6 +51,12 @@ func (o *Observer) evidence(ctx context.Context, observation *Observation) bool 
 	for _, span := range needs.Distances {
 		fetch(ctx, fetcher, state.GitHub.Distances, span, fetcher.distance)
 	}
+	for _, name := range needs.Branches {
+		fetch(ctx, fetcher, state.GitHub.Branches, name, fetcher.branch)
+	}
+	for _, span := range needs.Reaches {
+		fetch(ctx, fetcher, state.GitHub.Reaches, span, fetcher.reaches)
+	}
 	for _, promotion := range needs.PullRequests {
 		fetch(ctx, fetcher, state.GitHub.PullRequests, promotion.Name, func(ctx context.Context, name string) (policy.PullRequest, bool) {
 			return fetcher.pull(ctx, name, int(promotion.Status.PullRequest.Number))
@@ -166,6 +172,28 @@ func (f *fetcher) distance(ctx context.Context, span policy.Span) (policy.Distan
 		return policy.Distance{}, false
 	}
 	return policy.Distance{Ahead: comparison.Ahead, Behind: comparison.Behind}, true
+}
+
+// branch reads the head of a branch that the Application does not follow, but once did.
+func (f *fetcher) branch(ctx context.Context, name string) (policy.Branch, bool) {
+	head, err := f.observation.GitHub.SeenBranch(ctx, name, f.observation.interval)
+	if err != nil {
+		f.fail(err)
+		return policy.Branch{}, false
+	}
+	return policy.Branch{Found: head.Found, Head: commitOf(head.Commit)}, true
+}
+
+func (f *fetcher) reaches(ctx context.Context, span policy.Span) (leads, known bool) {
+	comparison, err := f.observation.GitHub.Compare(ctx, span.Base, span.Head)
+	switch {
+	case github.IsNotFound(err): // GitHub has forgotten the commit, or the two have no history in common.
+		return false, true
+	case err != nil:
+		f.fail(err)
+		return false, false
+	}
+	return comparison.Ahead == 0, true
 }
 
 func (f *fetcher) pull(ctx context.Context, promotion string, number int) (policy.PullRequest, bool) {

@@ -29,8 +29,14 @@ func (o *Observer) flux(ctx context.Context, observation *Observation) error {
 		return fmt.Errorf("listing GitRepositories: %w", err)
 	}
 	observation.Sources = make(map[string]*sourcev1.GitRepository, len(sources.Items))
+	state.Fetched = map[policy.Pin]bool{}
+	url := render.SourceURL(app.Spec.Repository.URL)
 	for i := range sources.Items {
-		observation.Sources[sources.Items[i].Name] = &sources.Items[i]
+		source := &sources.Items[i]
+		observation.Sources[source.Name] = source
+		if pin, fetched := fetchedPin(source); fetched && source.Spec.URL == url && sameSecret(app, source) {
+			state.Fetched[pin] = true
+		}
 	}
 	var kustomizations kustomizev1.KustomizationList
 	if err := o.Cache.List(ctx, &kustomizations, client.InNamespace(app.Namespace),
@@ -50,6 +56,23 @@ func (o *Observer) flux(ctx context.Context, observation *Observation) error {
 	}
 	o.Refresh(observation)
 	return nil
+}
+
+// fetchedPin is what a source is pinned to, and whether Flux has it.
+func fetchedPin(source *sourcev1.GitRepository) (pin policy.Pin, fetched bool) {
+	if source.Spec.Reference == nil {
+		return policy.Pin{}, false
+	}
+	pin = policy.Pin{Branch: source.Spec.Reference.Branch, Commit: source.Spec.Reference.Commit}
+	return pin, pin.Commit != "" && ReportedSource(source).Commit == pin.Commit
+}
+
+// sameSecret says that a source is fetched with the Secret that the Application names now.
+func sameSecret(app *v1alpha1.Application, source *sourcev1.GitRepository) bool {
+	if app.Spec.Repository.SecretRef == nil || source.Spec.SecretRef == nil {
+		return app.Spec.Repository.SecretRef == nil && source.Spec.SecretRef == nil
+	}
+	return app.Spec.Repository.SecretRef.Name == source.Spec.SecretRef.Name
 }
 
 // Refresh reads again, from what was observed, what Flux reports about the source of each environment's pinned release: which

@@ -110,6 +110,7 @@ func (o *Observer) Observe(ctx context.Context, app *v1alpha1.Application) (*Obs
 				Merges:       map[string]policy.Merge{},
 				Checks:       map[string]policy.Checks{},
 				Distances:    map[policy.Span]policy.Distance{},
+				Reaches:      map[policy.Span]bool{},
 				PullRequests: map[string]policy.PullRequest{},
 			},
 		},

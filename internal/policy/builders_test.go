@@ -67,8 +67,9 @@ func empty() *scene {
 		Environments: map[v1alpha1.EnvironmentName]*v1alpha1.Environment{},
 		GitHub: GitHub{
 			Branches: map[string]Branch{}, Commits: map[string]Commit{}, Merges: map[string]Merge{}, Checks: map[string]Checks{},
-			Distances: map[Span]Distance{}, PullRequests: map[string]PullRequest{},
+			Distances: map[Span]Distance{}, Reaches: map[Span]bool{}, PullRequests: map[string]PullRequest{},
 		},
+		Fetched:   map[Pin]bool{},
 		Flux:      map[v1alpha1.EnvironmentName]Flux{},
 		Sources:   map[v1alpha1.EnvironmentName]FluxSource{},
 		Targets:   map[v1alpha1.EnvironmentName]*Problem{},
@@ -236,6 +237,19 @@ func (s *scene) merge(commit string, number int64, head, base string) *scene {
 // distance says that head has so many commits that base lacks, and base so many that head lacks.
 func (s *scene) distance(base, head string, ahead, behind int) *scene {
 	s.GitHub.Distances[Span{Base: sha(base), Head: sha(head)}] = Distance{Ahead: ahead, Behind: behind}
+	return s
+}
+
+// rewritten says that somebody has moved a branch to a commit from which no way leads back to another one.
+func (s *scene) rewritten(branch, to, lost string) *scene {
+	s.head(branch, to)
+	s.GitHub.Reaches[Span{Base: sha(to), Head: sha(lost)}] = false
+	return s
+}
+
+// fetched says that Flux has a commit of a branch.
+func (s *scene) fetched(branch, commit string) *scene {
+	s.Fetched[Pin{Branch: branch, Commit: sha(commit)}] = true
 	return s
 }
 

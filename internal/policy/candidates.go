@@ -51,7 +51,7 @@ type Candidate struct {
 // waits says that somebody waits for this candidate, so that status shows it and its gates although it cannot enter.
 func (c Candidate) waits() bool {
 	switch c.Reason {
-	case ReasonDiverged, ReasonContained, ReasonNotProven, ReasonVersionMissing, ReasonTagMoved:
+	case ReasonDiverged, ReasonContained, ReasonNotProven, ReasonVersionMissing, ReasonTagMoved, v1alpha1.CommitUnreachableReason:
 		return true
 	}
 	return false
@@ -90,6 +90,7 @@ var candidateChecks = []func(*State, *v1alpha1.ApplicationEnvironment, *v1alpha1
 	tagStands,
 	hasVariables,
 	isProven,
+	isReachable,
 	notContained,
 }
 

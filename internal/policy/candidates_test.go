@@ -67,7 +67,12 @@ func TestCandidates(t *testing.T) {
 		"pinned: of two branches, by observation":             {pinned().release("d1", "develop", d, m).release("m1", "main", d).promotion("main", "m1", succeeded("-5m")), "main", "m1 AlreadyDeployed, d1 Older"},
 		"pinned: older than a rejected one of another branch": {pinned().release("d1", "develop", d).release("m1", "main", d, rejectedIn("main", "-5m")), "main", "m1 Rejected, d1 Rejected"},
 		"pinned: only what every upstream has proven":         {twoUpstreams().release("d1", "develop", ranIn("load", "-1h"), ranIn("qa", "-1h")).release("d2", "develop", ranIn("load", "-1h")), "main", "d2 NotProven, d1"},
+		"pinned: not what a rewritten branch has lost":        {pinned().release("d1", "develop", d).rewritten("develop", "e1", "d1"), "main", "d1 CommitUnreachable"},
+		"pinned: what Flux has, though the branch is lost":    {pinned().release("d1", "develop", d).rewritten("develop", "e1", "d1").fetched("develop", "d1"), "main", "d1"},
+		"entry, release: of a branch that was rewritten":      {empty().environment("prod").lists("prod", fromReleases("")).release("c1", "main", tagged("1.0.0")).rewritten("main", "e1", "c1"), "prod", "c1-v1.0.0 CommitUnreachable"},
+		"entry, release: of a tag that is on no branch":       {empty().environment("prod").lists("prod", fromReleases("")).release("c1", "", tagged("1.0.0")), "prod", "c1-v1.0.0"},
 		// Pull requests.
+		"pull request: a candidate is not what Flux fetches":   {standard().release("d1", "develop", d).rewritten("develop", "e1", "d1").head("main", "m0"), "main", "d1"},
 		"pull request: what is proven upstream":                {standard().release("d1", "develop", d).head("main", "m0"), "main", "d1"},
 		"pull request: the base has the content, not deployed": {standard().release("d1", "develop", d).release("m1", "main", content("d1")).head("main", "m1"), "main", "d1"},
 		"pull request: the base has the content, and is deployed": {

@@ -18,8 +18,9 @@ type Needs struct {
 	Commits, Merges []string
 	// Checks are the commits whose checks are needed.
 	Checks []string
-	// Distances are the pairs of commits whose distance is needed.
-	Distances []Span
+	// Distances are the pairs of commits whose distance is needed, and Reaches those of which it must be known whether the one leads to
+	// the other.
+	Distances, Reaches []Span
 	// PullRequests are the Promotions whose pull request must be looked at.
 	PullRequests []*v1alpha1.Promotion
 }
@@ -55,6 +56,7 @@ func EvidenceNeeds(s *State) Needs {
 		n.pulls(active)
 		n.checks(entry, active)
 		n.distances(entry)
+		n.reaches(entry)
 	}
 	return n.Needs
 }
@@ -167,6 +169,34 @@ func (n *needed) distances(entry *v1alpha1.ApplicationEnvironment) {
 	}
 	base, head := behindSpan(s, entry)
 	n.distance(base, head)
+}
+
+// reaches asks whether what is to be deployed can be fetched.
+func (n *needed) reaches(entry *v1alpha1.ApplicationEnvironment) {
+	s := n.state
+	waiting := false
+	for _, p := range s.promotionsInto(entry.Name) {
+		if !phase(p).Terminal() {
+			waiting = true
+			n.reach(toDeploy(s, p))
+		}
+	}
+	if route := routeOf(entry); !waiting && (route == routePinned || route == routeRelease) {
+		n.reach(newestEligible(s, entry.Name))
+	}
+}
+
+func (n *needed) reach(r *v1alpha1.Release) {
+	if r == nil || r.Spec.Branch == "" || n.state.Fetched[pinOf(r)] {
+		return
+	}
+	branch, observed := n.state.GitHub.Branches[r.Spec.Branch]
+	switch span := (Span{Base: branch.Head.SHA, Head: r.Spec.Commit}); {
+	case !observed && !slices.Contains(n.Branches, r.Spec.Branch):
+		n.Branches = append(n.Branches, r.Spec.Branch)
+	case observed && branch.Found && span.Base != span.Head && !slices.Contains(n.Reaches, span):
+		n.Reaches = append(n.Reaches, span)
+	}
 }
 
 // behindSpan is what an environment runs, and what it could run: its branch's head, or what its first upstream runs.

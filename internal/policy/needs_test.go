@@ -36,6 +36,10 @@ func briefNeeds(n Needs) string {
 	for _, span := range n.Distances {
 		words = append(words, fmt.Sprintf("distance %s..%s", strings.TrimRight(span.Base, "0"), strings.TrimRight(span.Head, "0")))
 	}
+	add("branch", n.Branches)
+	for _, span := range n.Reaches {
+		words = append(words, fmt.Sprintf("way %s..%s", strings.TrimRight(span.Base, "0"), strings.TrimRight(span.Head, "0")))
+	}
 	for _, p := range n.PullRequests {
 		words = append(words, "pull of "+p.Name)
 	}
@@ -64,10 +68,18 @@ func TestEvidenceNeeds(t *testing.T) {
 			do(func(s *State) { FollowPullRequest(s, s.Promotions[0]) }), "commit c1, merge c1, pull of main-d1-1"},
 		"not the pull request of what deploys": {candidate().head("main", "d1").promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestMerged, "d1").
 			do(func(s *State) { toldFlux("-1m")(s.Promotions[0]) }), ""},
-		"how far behind it is":           {candidate().head("main", "d1").release("b1", "main").runs("main", "b1").runs("develop", "d1"), "distance b1..d1"},
-		"checks of what is diverged":     {mergedByPeople().with("main", guarded(checking())).release("c1", "main").head("main", "c1"), "merge c1, checks c1"},
-		"checks of what is on the base":  {candidate(checking()).promotion("main", "d1", succeeded("-1h")).runs("main", "d1").release("b1", "main"), "merge b1, checks b1"},
-		"of an Environment that is gone": {candidate().do(func(s *State) { delete(s.Environments, "main") }), ""},
+		"how far behind it is":            {candidate().head("main", "d1").release("b1", "main").runs("main", "b1").runs("develop", "d1"), "distance b1..d1"},
+		"checks of what is diverged":      {mergedByPeople().with("main", guarded(checking())).release("c1", "main").head("main", "c1"), "merge c1, checks c1"},
+		"checks of what is on the base":   {candidate(checking()).promotion("main", "d1", succeeded("-1h")).runs("main", "d1").release("b1", "main"), "merge b1, checks b1"},
+		"the way to what is pinned":       {pinned().release("d1", "develop", d).head("develop", "d2"), "way d2..d1"},
+		"no way to what Flux has":         {pinned().release("d1", "develop", d).head("develop", "d2").fetched("develop", "d1"), ""},
+		"no way to a head":                {pinned().release("d1", "develop", d).head("develop", "d1"), ""},
+		"no way from what is not there":   {pinned().release("d1", "develop", d).do(func(s *State) { s.GitHub.Branches["develop"] = Branch{} }), ""},
+		"the branch of what waits":        {pinned().release("x1", "topic").promotion("main", "x1", by(alice)), "branch topic"},
+		"the way to what waits":           {pinned().release("x1", "topic").head("topic", "x2").promotion("main", "x1", by(alice)), "way x2..x1"},
+		"the way to what deploys":         {pinned().release("d1", "develop", d).head("develop", "d2").promotion("main", "d1", toldFlux("-1m")), "way d2..d1"},
+		"the way to what is gone back to": {candidate().head("main", "m2").release("m2", "main", enteredIn("main", "-9h")).release("m1", "main", ranIn("main", "-9h")).promotion("main", "m1", by(alice), rollback), "distance m2..m1, distance m2..d1, way m2..m1"},
+		"of an Environment that is gone":  {candidate().do(func(s *State) { delete(s.Environments, "main") }), ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -90,6 +90,9 @@ func cancelled(s *State, p *v1alpha1.Promotion) (Step, bool) {
 	case strangeGate(s, p) != "" && !begun:
 		return cancel(v1alpha1.GateNotFoundReason, fmt.Sprintf("bypass names %s, which is no gate of %s for this Application: create a Promotion that names one of %s",
 			strangeGate(s, p), p.Spec.Environment, list(gateKeys(s, p.Spec.Environment)))), true
+	case s.byHand(p) && !begun && unreachable(s, toDeploy(s, p)) != nil:
+		problem := unreachable(s, toDeploy(s, p))
+		return cancel(problem.Reason, problem.Message), true
 	case p.Spec.Rollback && !begun:
 		e := entrance{env: p.Spec.Environment, candidate: s.release(p.Spec.Release), promotion: p}
 		if g := provenHere(e); !g.Passed() && !e.bypassed(GateProven) {
@@ -225,7 +228,7 @@ func overtakes(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
 	way := wayIn(s, p, release)
 	results := gates(s, entrance{env: p.Spec.Environment, candidate: release, deployed: way.deploy, promotion: p})
 	switch {
-	case hopeless(way, results):
+	case hopeless(way, results) || unreachable(s, way.deploy) != nil:
 		return next
 	case len(s.approvalsOf(p)) > 0 || onlyComing(results):
 		return nil
@@ -272,6 +275,9 @@ func deploying(s *State, p *v1alpha1.Promotion) Step {
 	case flux.Release == release.Name && flux.failedAt(commit, s.failuresCountFrom(p, commit)):
 		step.Phase, step.Reason = v1alpha1.PromotionFailed, v1alpha1.FluxFailedReason
 		step.Message = cut(fmt.Sprintf("Flux failed at %s: %s: %s", release.Name, flux.Reason, flux.Message), 1024)
+	case unreachable(s, release) != nil:
+		problem := unreachable(s, release)
+		return cancel(problem.Reason, problem.Message)
 	case !s.Now.Before(deadline):
 		step.Phase, step.Reason = v1alpha1.PromotionFailed, v1alpha1.DeadlineExceededReason
 		step.Message = cut(fmt.Sprintf("%s was not healthy by %s; Flux said last: %s", release.Name, instant(deadline), lastWords(s, env, commit)), 1024)
@@ -349,7 +355,7 @@ func rollbackOf(s *State, p *v1alpha1.Promotion) *v1alpha1.Promotion {
 	}
 	for _, back := range slices.Backward(s.promotionsInto(env)) {
 		target := s.release(back.Spec.Release)
-		if back.Name == p.Name || !back.Spec.Rollback || phase(back).Terminal() || target == nil {
+		if back.Name == p.Name || !back.Spec.Rollback || phase(back).Terminal() || target == nil || unreachable(s, target) != nil {
 			continue
 		}
 		if passed(gates(s, entrance{env: env, candidate: target, deployed: target, promotion: back})) {

@@ -49,6 +49,8 @@ type State struct {
 	Flux map[v1alpha1.EnvironmentName]Flux
 	// Sources is what Flux reports about the source of each environment's pinned release.
 	Sources map[v1alpha1.EnvironmentName]FluxSource
+	// Fetched are the pins of the Application's repository that Flux has fetched: they can be deployed without asking GitHub.
+	Fetched map[Pin]bool
 	// Targets names what is missing to deploy, by environment; nil or absent where nothing is.
 	Targets map[v1alpha1.EnvironmentName]*Problem
 	// Templates is what the templates of each environment use.
@@ -95,6 +97,8 @@ type GitHub struct {
 	Checks map[string]Checks
 	// Distances says how far commits are apart.
 	Distances map[Span]Distance
+	// Reaches says whether a branch, by the commit that is its head (Base), leads to a commit (Head).
+	Reaches map[Span]bool
 	// PullRequests are the promotion pull requests by the name of their Promotion.
 	PullRequests map[string]PullRequest
 }
@@ -161,6 +165,9 @@ type Checks struct {
 
 // Span is an ordered pair of commits.
 type Span struct{ Base, Head string }
+
+// Pin is a commit of a branch, as Flux fetches it.
+type Pin struct{ Branch, Commit string }
 
 // Distance says how far two commits are apart.
 type Distance struct {

@@ -119,6 +119,9 @@ func blocked(s *State, p *v1alpha1.Promotion, found way) *Problem {
 	if found.problem != nil {
 		return found.problem
 	}
+	if problem := unreachable(s, found.deploy); problem != nil {
+		return problem
+	}
 	release := found.deploy
 	if release == nil {
 		release = s.release(p.Spec.Release)
@@ -155,7 +158,8 @@ func archived() *Problem {
 
 // Stalls says of the reason why a Promotion waits that only a person can help.
 func Stalls(reason string) bool {
-	return reason == v1alpha1.BranchMovedReason || reason == v1alpha1.PullRequestForeignReason || reason == v1alpha1.RepositoryArchivedReason
+	return reason == v1alpha1.BranchMovedReason || reason == v1alpha1.PullRequestForeignReason || reason == v1alpha1.RepositoryArchivedReason ||
+		reason == v1alpha1.CommitUnreachableReason
 }
 
 // FollowPullRequest copies what GitHub says about a Promotion's pull request into its record. A merge of another commit than the

@@ -40,6 +40,8 @@ const (
 	Unhealthy Verdict = "Unhealthy"
 	// Busy : Flux is at it and says nothing.
 	Busy Verdict = "Busy"
+	// Unfetched : the source cannot be fetched, because its branch does not have the commit.
+	Unfetched Verdict = "Unfetched"
 )
 
 // concurrent is how many objects are reported on at the same time: with many of them, the stub is not to be what is waited for.
@@ -53,6 +55,7 @@ type Stub struct {
 	mutex    sync.Mutex
 	verdicts map[string]Verdict
 	changed  chan event.GenericEvent
+	refetch  chan event.GenericEvent
 	client   client.Client
 	// fetcher writes as source-controller, applier as kustomize-controller.
 	fetcher, applier client.Client
@@ -60,7 +63,7 @@ type Stub struct {
 
 // New makes a Stub that finds everything Healthy.
 func New() *Stub {
-	return &Stub{verdicts: map[string]Verdict{}, changed: make(chan event.GenericEvent, 1024)}
+	return &Stub{verdicts: map[string]Verdict{}, changed: make(chan event.GenericEvent, 1024), refetch: make(chan event.GenericEvent, 1024)}
 }
 
 // Find says what is to be reported about a commit from now on, wherever it is deployed.
@@ -74,6 +77,15 @@ func (s *Stub) Find(ctx context.Context, commit string, verdict Verdict) error {
 	}
 	for i := range all.Items {
 		s.changed <- event.GenericEvent{Object: &all.Items[i]}
+	}
+	var sources sourcev1.GitRepositoryList
+	if err := s.client.List(ctx, &sources); err != nil {
+		return fmt.Errorf("listing GitRepositories: %w", err)
+	}
+	for i := range sources.Items {
+		if ref := sources.Items[i].Spec.Reference; ref != nil && ref.Commit == commit {
+			s.refetch <- event.GenericEvent{Object: &sources.Items[i]}
+		}
 	}
 	return nil
 }
@@ -109,6 +121,7 @@ func (s *Stub) Run(ctx context.Context, fetcher, applier *rest.Config) error {
 	skip := true
 	options := controller.Options{SkipNameValidation: &skip, MaxConcurrentReconciles: concurrent}
 	if err := ctrl.NewControllerManagedBy(mgr).Named("source-stub").WithOptions(options).For(&sourcev1.GitRepository{}).
+		WatchesRawSource(source.Channel(s.refetch, &handler.EnqueueRequestForObject{})).
 		Complete(reconcile.Func(s.reconcileSource)); err != nil {
 		return fmt.Errorf("setting the stub up: %w", err)
 	}
@@ -146,6 +159,14 @@ func (s *Stub) reconcileSource(ctx context.Context, request reconcile.Request) (
 		return reconcile.Result{}, nil
 	}
 	before := repository.DeepCopy()
+	if ref := repository.Spec.Reference; ref != nil && s.verdict(ref.Commit) == Unfetched {
+		message := "failed to checkout and determine revision: unable to resolve commit object for '" + ref.Commit + "': object not found"
+		apimeta.SetStatusCondition(&repository.Status.Conditions, metav1.Condition{Type: sourcev1.FetchFailedCondition, Status: metav1.ConditionTrue,
+			Reason: sourcev1.GitOperationFailedReason, Message: message, ObservedGeneration: repository.Generation})
+		setReady(&repository.Status.Conditions, metav1.ConditionFalse, sourcev1.GitOperationFailedReason, message, repository.Generation)
+		return reconcile.Result{}, client.IgnoreNotFound(s.fetcher.Status().Patch(ctx, &repository, client.MergeFrom(before)))
+	}
+	apimeta.RemoveStatusCondition(&repository.Status.Conditions, sourcev1.FetchFailedCondition)
 	repository.Status.ObservedGeneration = repository.Generation
 	repository.Status.Artifact = &meta.Artifact{
 		Path: request.String(), URL: "http://source-controller.flux-system.svc/" + request.String(), Revision: revision,
@@ -201,7 +222,7 @@ func (s *Stub) judge(k *kustomizev1.Kustomization, revision string) {
 		setReady(&k.Status.Conditions, metav1.ConditionTrue, meta.ReconciliationSucceededReason, "Applied revision: "+revision, k.Generation)
 	case Unhealthy:
 		setReady(&k.Status.Conditions, metav1.ConditionFalse, meta.HealthCheckFailedReason, "health check failed after 30s: Deployment/podinfo status: 'InProgress'", k.Generation)
-	case Busy:
+	case Busy, Unfetched:
 		setReady(&k.Status.Conditions, metav1.ConditionUnknown, meta.ProgressingReason, "Reconciliation in progress", k.Generation)
 	}
 }

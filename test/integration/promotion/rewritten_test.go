@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
+package promotion
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/test/apiserver"
+	"github.com/mainstem-dev/mainstem/test/flux"
+)
+
+// rewrites makes a commit on top of another one and forces a branch to it: what the branch had besides is lost.
+func (w *world) rewrites(branch, onto, message string) string {
+	GinkgoHelper()
+	draft := "draft-of-" + message
+	Expect(w.repository.CreateBranch(draft, onto)).To(Succeed())
+	sha := w.commit(draft, message)
+	Expect(w.repository.ForcePush(branch, sha)).To(Succeed())
+	return sha
+}
+
+// forgets has Flux lose the source of a commit that nothing runs any more, as Mainstem removes it after a while.
+func (w *world) forgets(ctx context.Context, source string) {
+	GinkgoHelper()
+	if found := w.source(ctx, source); found != nil {
+		Expect(account(apiserver.SourceController).Delete(ctx, found)).To(Succeed())
+	}
+	w.looksAgain(ctx)
+	Expect(w.source(ctx, source)).To(BeNil())
+}
+
+var _ = Describe("A branch that somebody rewrites", func() {
+	It("is followed, and a rollback to what it has lost works while Flux has it, and is refused afterwards", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		first := w.commit("main", "first")
+		w.environment(ctx, "develop", "")
+		w.application(ctx, "- {name: develop#, source: {branch: main}}")
+		w.runs(ctx, "develop", first)
+		second := w.commit("main", "second")
+		w.runs(ctx, "develop", second)
+		lost := w.made(ctx, "develop").Spec.SourceRef.Name
+		third := w.rewrites("main", first, "third")
+		w.runs(ctx, "develop", third)
+
+		By("while Flux has it")
+		paula := w.person(ctx, "paula", "promote")
+		back, err := paula.promotes(ctx, "develop", w.release(ctx, second, ""), rollingBack)
+		Expect(err).NotTo(HaveOccurred())
+		w.finishes(ctx, back, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+		w.runs(ctx, "develop", second)
+		fourth := w.commit("main", "fourth")
+		w.runs(ctx, "develop", fourth)
+
+		By("and afterwards")
+		w.forgets(ctx, lost)
+		before := w.objects(ctx)
+		again, err := paula.promotes(ctx, "develop", w.release(ctx, second, ""), rollingBack)
+		Expect(err).NotTo(HaveOccurred())
+		refused := w.finishes(ctx, again, v1alpha1.PromotionCancelled, v1alpha1.CommitUnreachableReason)
+		Expect(refused.Status.Message).To(And(
+			ContainSubstring("branch main was rewritten and does not lead to "+second[:7]), ContainSubstring("promote a release that the branch has")))
+		w.staysAt(ctx, "develop", fourth)
+		Expect(w.objects(ctx)).To(Equal(before))
+		Expect(w.ledger(ctx, "develop", w.release(ctx, fourth, "")).RejectedAt).To(BeNil(), "it was not replaced")
+
+		By("not refusing what the branch still has")
+		_, err = paula.promotes(ctx, "develop", w.release(ctx, first, ""), rollingBack)
+		Expect(err).NotTo(HaveOccurred())
+		w.runs(ctx, "develop", first)
+
+		By("and once it has that again")
+		Expect(w.repository.ForcePush("main", second)).To(Succeed())
+		w.looksAgain(ctx)
+		_, err = paula.promotes(ctx, "develop", w.release(ctx, second, ""), rollingBack)
+		Expect(err).NotTo(HaveOccurred())
+		w.runs(ctx, "develop", second)
+	}, SpecTimeout(patience*2))
+
+	It("ends a deploy whose commit Flux can fetch no more, and what is there now goes in", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		first := w.commit("main", "first")
+		w.environment(ctx, "develop", "")
+		w.application(ctx, "- {name: develop#, source: {branch: main}}")
+		w.runs(ctx, "develop", first)
+		before, err := w.kustomization(ctx, "develop")
+		Expect(err).NotTo(HaveOccurred())
+		second := w.found(ctx, "second", flux.Unfetched)
+		deploying := w.ends(ctx, "develop", w.release(ctx, second, ""), v1alpha1.PromotionDeploying, v1alpha1.DeployingReason)
+		w.waits(ctx, "develop", "object not found")
+		now, err := w.kustomization(ctx, "develop")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(now.Spec).To(Equal(before.Spec), "what runs is left alone")
+
+		third := w.rewrites("main", first, "third")
+		ended := w.finishes(ctx, &deploying, v1alpha1.PromotionCancelled, v1alpha1.CommitUnreachableReason)
+		Expect(ended.Status.Message).To(ContainSubstring("does not lead to " + second[:7]))
+		w.runs(ctx, "develop", third)
+		Expect(w.ledger(ctx, "develop", w.release(ctx, second, "")).RejectedAt).To(BeNil(), "nobody has tried it")
+	}, SpecTimeout(patience*2))
+
+	It("keeps what was approved downstream out, told as such, until it is there again", func(ctx SpecContext) {
+		w, first := twoStages(ctx, signOff)
+		w.runs(ctx, "develop", first)
+		anna := w.person(ctx, "anna", "approve")
+		_, err := anna.decides(ctx, w.asks(ctx, "main", first), v1alpha1.DecisionApprove)
+		Expect(err).NotTo(HaveOccurred())
+		w.runs(ctx, "main", first)
+		second := w.commit("main", "second")
+		waiting := w.asks(ctx, "main", second)
+		lost := w.made(ctx, "develop").Spec.SourceRef.Name
+
+		By("rewriting it to something that does not become healthy, so that nothing takes its place")
+		Expect(w.repository.CreateBranch("draft", first)).To(Succeed())
+		third := w.commit("draft", "third")
+		Expect(fluxStub.Find(ctx, third, flux.Unhealthy)).To(Succeed())
+		Expect(w.repository.ForcePush("main", third)).To(Succeed())
+		w.ends(ctx, "develop", w.release(ctx, third, ""), v1alpha1.PromotionFailed, v1alpha1.FluxFailedReason)
+		w.forgets(ctx, lost)
+		stalled := w.finishes(ctx, &waiting, v1alpha1.PromotionPending, v1alpha1.CommitUnreachableReason)
+		Expect(apimeta.IsStatusConditionTrue(stalled.Status.Conditions, v1alpha1.StalledCondition)).To(BeTrue())
+		w.waits(ctx, "main", "branch main was rewritten and does not lead to "+second[:7])
+		_, err = anna.decides(ctx, waiting, v1alpha1.DecisionApprove)
+		Expect(err).NotTo(HaveOccurred())
+		w.staysAt(ctx, "main", first)
+
+		Expect(w.repository.ForcePush("main", second)).To(Succeed())
+		w.runs(ctx, "main", second)
+		w.finishes(ctx, &waiting, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+	}, SpecTimeout(patience*2))
+})
