@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
-	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
 // finalize acts on the deletion policies of an Application that is being deleted, and lets it go.
@@ -45,7 +44,7 @@ func (r *Reconciler) finalize(ctx context.Context, app *v1alpha1.Application) er
 	return r.patchFinalizers(ctx, app)
 }
 
-// finalizeSources lets go of the sources of an Application's repository that nothing else needs.
+// finalizeSources lets go of the sources that an Application tends to and that nothing else needs.
 func (r *Reconciler) finalizeSources(ctx context.Context, app *v1alpha1.Application, gone map[string]v1alpha1.DeletionPolicy) error {
 	uses, err := r.usesOfSources(ctx, app.Namespace, gone)
 	if err != nil {
@@ -55,9 +54,14 @@ func (r *Reconciler) finalizeSources(ctx context.Context, app *v1alpha1.Applicat
 	if err := r.Client.List(ctx, &sources, client.InNamespace(app.Namespace), client.MatchingLabels{v1alpha1.InstanceLabel: r.Observer.Instance}); err != nil {
 		return fmt.Errorf("listing GitRepositories: %w", err)
 	}
+	tended := r.tending(app)
 	for i := range sources.Items {
 		source := &sources.Items[i]
-		if source.Spec.URL != render.SourceURL(app.Spec.Repository.URL) {
+		mine, err := tended(ctx, source.Spec.URL)
+		if err != nil {
+			return err
+		}
+		if !mine {
 			continue
 		}
 		if err := r.releaseSource(ctx, source, uses[source.Name]); err != nil {

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/internal/index"
 	"github.com/mainstem-dev/mainstem/internal/policy"
 	"github.com/mainstem-dev/mainstem/internal/render"
 )
@@ -43,9 +44,9 @@ func (c *carrier) letGo(ctx context.Context) error {
 			return err
 		}
 	}
-	candidates := c.unpinnedSources()
-	if len(candidates) == 0 {
-		return nil
+	candidates, err := c.unpinnedSources(ctx)
+	if err != nil || len(candidates) == 0 {
+		return err
 	}
 	uses, err := c.usesOfSources(ctx, c.state.Application.Namespace, nil)
 	if err != nil {
@@ -74,8 +75,9 @@ func (c *carrier) deletionPolicyOf(env v1alpha1.EnvironmentName) v1alpha1.Deleti
 	return v1alpha1.DeletionOrphan
 }
 
-// unpinnedSources are the sources of this repository that are not what this Application runs.
-func (c *carrier) unpinnedSources() []*sourcev1.GitRepository {
+// unpinnedSources are the sources of this repository that are not what this Application runs, and those of addresses that no
+// Application has any more.
+func (c *carrier) unpinnedSources(ctx context.Context) ([]*sourcev1.GitRepository, error) {
 	app := c.state.Application
 	pinned := map[string]bool{}
 	for i := range app.Spec.Environments {
@@ -83,13 +85,43 @@ func (c *carrier) unpinnedSources() []*sourcev1.GitRepository {
 			pinned[render.SourceName(app, release)] = true
 		}
 	}
+	tended := c.tending(app)
 	var sources []*sourcev1.GitRepository
 	for name, source := range c.observation.Sources {
-		if !pinned[name] && source.Spec.URL == render.SourceURL(app.Spec.Repository.URL) {
+		if pinned[name] {
+			continue
+		}
+		mine, err := tended(ctx, source.Spec.URL)
+		if err != nil {
+			return nil, err
+		}
+		if mine {
 			sources = append(sources, source)
 		}
 	}
-	return sources
+	return sources, nil
+}
+
+// tending says of an address whether an Application tends to its sources: it has that address, or nobody in its namespace has, so that
+// nobody else would. An address was corrected then, or an Application is gone.
+func (r *Reconciler) tending(app *v1alpha1.Application) func(context.Context, string) (bool, error) {
+	known := map[string]bool{render.SourceURL(app.Spec.Repository.URL): true}
+	return func(ctx context.Context, url string) (bool, error) {
+		if tends, asked := known[url]; asked {
+			return tends, nil
+		}
+		keys := index.RepositoryOf(&v1alpha1.Application{Spec: v1alpha1.ApplicationSpec{Repository: v1alpha1.Repository{URL: url}}})
+		if len(keys) == 0 {
+			return false, nil
+		}
+		var others v1alpha1.ApplicationList
+		if err := r.Client.List(ctx, &others, client.InNamespace(app.Namespace),
+			client.MatchingFields{index.ApplicationsByRepository: keys[0]}, client.Limit(1), client.UnsafeDisableDeepCopy); err != nil {
+			return false, fmt.Errorf("listing the Applications of %s: %w", url, err)
+		}
+		known[url] = len(others.Items) == 0
+		return known[url], nil
+	}
 }
 
 // addMoving counts the sources of commits that another Application of the repository is deploying as used.

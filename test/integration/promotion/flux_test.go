@@ -276,7 +276,7 @@ var _ = Describe("What becomes of Flux's objects", func() {
 		})
 		Eventually(func() map[string]string { return w.made(ctx, "left").Labels }).WithContext(ctx).Should(HaveKeyWithValue(v1alpha1.InstanceLabel, instance), w.told(ctx))
 		Expect(w.made(ctx, "left")).To(And(HaveField("UID", before.UID), HaveField("Spec", before.Spec)))
-		Expect(w.accepted(ctx, "left")).To(Equal(v1alpha1.AcceptedReason))
+		Eventually(func() string { return w.accepted(ctx, "left") }).WithContext(ctx).Should(Equal(v1alpha1.AcceptedReason), w.told(ctx))
 	}, SpecTimeout(patience*2))
 
 	It("is as deletionPolicy says when the Application goes, sources included", func(ctx SpecContext) {
@@ -299,6 +299,33 @@ var _ = Describe("What becomes of Flux's objects", func() {
 		Expect(w.source(ctx, deleted.Spec.SourceRef.Name)).To(BeNil())
 		Expect(w.made(ctx, "left")).To(And(withoutMarks(), HaveField("UID", left.UID), HaveField("Spec", left.Spec)))
 		Expect(w.source(ctx, left.Spec.SourceRef.Name)).To(withoutMarks())
+	}, SpecTimeout(patience*2))
+
+	It("is the same for the sources of an address that was corrected", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		first := w.commit("main", "first")
+		w.environment(ctx, "develop", "")
+		other := w.called("other")
+		for _, each := range []*world{w, other} {
+			each.application(ctx, "- {name: develop#, source: {branch: main}, deletionPolicy: Delete}")
+			each.runs(ctx, "develop", first)
+		}
+		before := w.made(ctx, "develop").Spec.SourceRef.Name
+		Expect(w.repository.Rename("renamed" + w.suffix)).To(Succeed())
+		corrected := github.URL() + "/acme/renamed" + w.suffix
+		for _, each := range []*world{w, other} {
+			Expect(w.source(ctx, before)).NotTo(BeNil(), "an Application has its address still")
+			each.changes(ctx, func(spec *v1alpha1.ApplicationSpec) { spec.Repository.URL = corrected })
+			Eventually(func() string { return each.made(ctx, "develop").Spec.SourceRef.Name }).WithContext(ctx).ShouldNot(Equal(before))
+			each.runs(ctx, "develop", first)
+		}
+		Expect(w.addresses(ctx)).To(ContainElement(corrected))
+
+		By("with the next Application that goes")
+		Expect(admin.Delete(ctx, other.read(ctx))).To(Succeed())
+		Eventually(func() string { return other.read(ctx).Name }).WithContext(ctx).Should(BeEmpty())
+		Expect(w.addresses(ctx)).To(Equal([]string{corrected}))
+		w.staysAt(ctx, "develop", first)
 	}, SpecTimeout(patience*2))
 
 	It("is nothing while another Application uses them", func(ctx SpecContext) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
@@ -217,7 +218,13 @@ var _ = Describe("A mistake about GitHub", func() {
 		r.unremarkable(ctx)
 		r.commit("develop", "third")
 		r.runs(ctx, "main", r.merges(ctx, 2))
-	}, SpecTimeout(patience))
+
+		By("removing the sources of the old address, once they have rested")
+		Eventually(func() []string { return r.addresses(ctx) }).WithContext(ctx).WithTimeout(2 * patience).Should(
+			HaveEach(HaveSuffix("/acme/renamed" + r.suffix)))
+		Expect(r.addresses(ctx)).NotTo(BeEmpty())
+		r.runs(ctx, "main", r.state(ctx, "main").Current.Commit)
+	}, SpecTimeout(patience*4))
 
 	It("of transferring the repository is told, and stops nothing that its credential may still do", func(ctx SpecContext) {
 		r := newRunning(ctx)
@@ -274,6 +281,18 @@ var _ = Describe("A mistake about GitHub", func() {
 const withPullRequest = developOnly + `
 - {name: main#, source: {branch: main}, pullRequest: {}}
 `
+
+// addresses are those of the sources in the world's namespace.
+func (w *world) addresses(ctx context.Context) []string {
+	GinkgoHelper()
+	var sources sourcev1.GitRepositoryList
+	Expect(admin.List(ctx, &sources, client.InNamespace(w.namespace))).To(Succeed())
+	var urls []string
+	for i := range sources.Items {
+		urls = append(urls, sources.Items[i].Spec.URL)
+	}
+	return urls
+}
 
 // permit changes what the token may do; nil is everything.
 func (r *running) permit(permissions map[string]string) {

@@ -53,11 +53,7 @@ func TestPromotion(t *testing.T) {
 	SetDefaultEventuallyTimeout(patience)
 	EnforceDefaultTimeoutsWhenUsingContexts() // Without, a wait ends with its spec, and its last words are lost.
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
-	// A hundred specs look at a running system from outside. One that fails is tried once more, and told as flaky if it then passes:
-	// it is to be mended, and keeps nobody else's change out.
-	config, reporter := GinkgoConfiguration()
-	config.FlakeAttempts = 2
-	RunSpecs(t, "Promotion", config, reporter)
+	RunSpecs(t, "Promotion")
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {
