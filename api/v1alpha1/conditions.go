@@ -157,6 +157,8 @@ const (
 	InstanceLabel = "mainstem.dev/instance"
 	// ReleaseAnnotation names the Release that a Kustomization deploys.
 	ReleaseAnnotation = "mainstem.dev/release"
+	// PromotionAnnotation names the Promotion that last told Flux to run what a Kustomization deploys.
+	PromotionAnnotation = "mainstem.dev/promotion"
 	// Finalizer lets Mainstem act on deletion policies before an Application goes.
 	Finalizer = "mainstem.dev/finalizer"
 )

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -55,6 +56,9 @@ type Applier struct {
 // as desired has them), or be one that [Applier.Release] let go, which is taken up again; else the error is a [*NotOursError] and nothing is written. desired must carry
 // mainstem.dev/instance.
 //
+// The annotation with which Flux is asked to look at once goes along with a write and is no reason for one: people set it too
+// (flux reconcile), and what they asked stands.
+//
 // The write names the UID of the object that was compared: when that one was replaced meanwhile, the error is a
 // conflict ([apierrors.IsConflict]) and the next call decides anew.
 func (a *Applier) Apply(ctx context.Context, desired client.Object) (Result, error) {
@@ -69,20 +73,25 @@ func (a *Applier) Apply(ctx context.Context, desired client.Object) (Result, err
 	if err != nil {
 		return "", fmt.Errorf("hashing %s: %w", describe(want), err)
 	}
-	annotate(want, hash)
+	annotate(want, HashAnnotation, hash)
 
 	live, err := a.read(ctx, want)
 	if err != nil {
 		return "", err
 	}
+	if live != nil {
+		if err := ours(want, live); err != nil {
+			return "", err
+		}
+		if live.GetAnnotations()[HashAnnotation] == hash && contains(live, want) {
+			return Unchanged, nil
+		}
+	}
+	if request := desired.GetAnnotations()[fluxmeta.ReconcileRequestAnnotation]; request != "" {
+		annotate(want, fluxmeta.ReconcileRequestAnnotation, request)
+	}
 	if live == nil {
 		return a.create(ctx, want)
-	}
-	if err := ours(want, live); err != nil {
-		return "", err
-	}
-	if live.GetAnnotations()[HashAnnotation] == hash && contains(live, want) {
-		return Unchanged, nil
 	}
 	want.SetUID(live.GetUID())
 	if err := a.send(ctx, want, client.ForceOwnership); err != nil {

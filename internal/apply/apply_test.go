@@ -11,6 +11,7 @@ import (
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -118,6 +119,35 @@ func TestApplyWritesOnceAndThenNothing(t *testing.T) {
 	live := read(t, applier, desiredKustomization())
 	if len(live.ManagedFields) != 1 || live.ManagedFields[0].Manager != apply.FieldOwner || live.ManagedFields[0].Operation != metav1.ManagedFieldsOperationApply {
 		t.Fatalf("managed fields are %+v, want one applier named %s", live.ManagedFields, apply.FieldOwner)
+	}
+}
+
+// TestFluxIsAskedWithAWriteAndNeverForItself : what a person asked of Flux meanwhile stands.
+func TestFluxIsAskedWithAWriteAndNeverForItself(t *testing.T) {
+	applier, counted := newApplier(t)
+	asking := func(promotion, request string) *kustomizev1.Kustomization {
+		desired := desiredKustomization()
+		desired.Annotations = map[string]string{mainstemv1.PromotionAnnotation: promotion, fluxmeta.ReconcileRequestAnnotation: request}
+		return desired
+	}
+	asked := func() string { return read(t, applier, desiredKustomization()).Annotations[fluxmeta.ReconcileRequestAnnotation] }
+	mustApply(t, applier, asking("first", "first"), apply.Created)
+	mustApply(t, applier, asking("first", "first"), apply.Unchanged)
+
+	live := read(t, applier, desiredKustomization())
+	live.Annotations[fluxmeta.ReconcileRequestAnnotation] = "2026-01-02T14:20:00Z"
+	if err := applier.Client.Update(t.Context(), live, client.FieldOwner("flux")); err != nil {
+		t.Fatal(err)
+	}
+	mustApply(t, applier, asking("first", "first"), apply.Unchanged)
+	mustApply(t, applier, asking("first", "another"), apply.Unchanged)
+	if got := asked(); got != "2026-01-02T14:20:00Z" {
+		t.Errorf("what a person asked became %q", got)
+	}
+	mustApply(t, applier, asking("second", "second"), apply.Changed)
+	mustApply(t, applier, asking("second", "second"), apply.Unchanged)
+	if got := asked(); got != "second" || counted.apply != 2 {
+		t.Errorf("asked %q with %d writes", got, counted.apply)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"reflect"
 
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -38,7 +39,9 @@ func (a *Applier) normalise(desired client.Object) (*unstructured.Unstructured, 
 	for _, field := range []string{"creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"} {
 		unstructured.RemoveNestedField(want.Object, "metadata", field)
 	}
-	unstructured.RemoveNestedField(want.Object, "metadata", "annotations", HashAnnotation)
+	for _, annotation := range []string{HashAnnotation, fluxmeta.ReconcileRequestAnnotation} {
+		unstructured.RemoveNestedField(want.Object, "metadata", "annotations", annotation)
+	}
 	dropNulls(want.Object)
 	for _, field := range []string{"annotations", "labels", "finalizers", "ownerReferences"} {
 		// The API server stores no empty ones of these.
@@ -120,12 +123,12 @@ func hashOf(object *unstructured.Unstructured) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-func annotate(object *unstructured.Unstructured, hash string) {
+func annotate(object *unstructured.Unstructured, key, value string) {
 	annotations := object.GetAnnotations()
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[HashAnnotation] = hash
+	annotations[key] = value
 	object.SetAnnotations(annotations)
 }
 

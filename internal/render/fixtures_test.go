@@ -52,6 +52,7 @@ func scopeFor(change ...func(*render.Scope)) render.Scope {
 				Application: "podinfo", Commit: commit, Content: "tree", Branch: "main", Sequence: 1,
 			},
 		},
+		Promotion:  "podinfo-main-3f9a1c0b2d",
 		Instance:   "eu-west-1",
 		Credential: render.CredentialToken,
 	}

@@ -11,6 +11,7 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	eventv1 "github.com/fluxcd/pkg/apis/event/v1beta1"
+	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -30,7 +31,7 @@ const (
 
 // Kustomization deploys the scope's release in its environment: it refers to the release's [Source], and everything that
 // depends on the release changes in this one object. Labels name application, environment and instance; annotations name
-// the release, also in those that Flux carries into its notifications.
+// the release and the promotion, also in those that Flux carries into its notifications.
 //
 // It fails with a [*TemplateError] where a template uses a variable that does not exist or that the release lacks, or where
 // targetNamespace does not become the name of a namespace.
@@ -121,6 +122,11 @@ func releaseAnnotations(scope Scope) map[string]string {
 		eventAnnotation("environment"):         scope.Environment.Name,
 		eventAnnotation("release"):             release.Name,
 		eventAnnotation(eventv1.MetaCommitKey): release.Spec.Commit,
+	}
+	if scope.Promotion != "" {
+		// A second attempt of the same release changes nothing else. Flux would only look at its retryInterval.
+		annotations[v1alpha1.PromotionAnnotation] = scope.Promotion
+		annotations[meta.ReconcileRequestAnnotation] = scope.Promotion
 	}
 	if origin := release.Spec.Origin; origin != nil && origin.PullRequest > 0 {
 		annotations[eventAnnotation(eventv1.MetaChangeRequestKey)] = strconv.FormatInt(origin.PullRequest, 10)

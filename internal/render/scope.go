@@ -36,6 +36,8 @@ type Scope struct {
 	Entry *v1alpha1.ApplicationEnvironment
 	// Release is what is deployed. It is required, except by [EnvironmentURL].
 	Release *v1alpha1.Release
+	// Promotion is the name of the Promotion that deploys it, where there is one: each is looked at by Flux at once.
+	Promotion string
 	// Instance is the installation's name.
 	Instance string
 	// Credential is how the Secret of the Application's repository authenticates.

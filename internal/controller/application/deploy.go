@@ -37,6 +37,7 @@ func (c *carrier) deploy(ctx context.Context) error {
 
 func (c *carrier) deployTo(ctx context.Context, env v1alpha1.EnvironmentName, release *v1alpha1.Release) error {
 	scope := c.Observer.Scope(c.observation, env, release)
+	scope.Promotion = c.deployedBy(env)
 	source := render.Source(scope)
 	if c.repositoryUnusable() {
 		// A source that is made now could not be fetched, or from the wrong place. What exists stays as it is.
@@ -66,14 +67,25 @@ func (c *carrier) deployTo(ctx context.Context, env v1alpha1.EnvironmentName, re
 // the record of the newest one was deleted, an older one must not come back by that. And under a Hold not even a change of
 // spec.deploy goes in.
 func (c *carrier) keepsWhatRuns(env v1alpha1.EnvironmentName, release *v1alpha1.Release) bool {
-	running := c.state.Flux[env]
-	if !running.Exists {
+	live := c.observation.Kustomizations[env]
+	switch {
+	case live == nil:
 		return false
-	}
-	if running.Release != release.Name {
+	case c.state.Flux[env].Release != release.Name:
 		return policy.Deployed(c.state, env).Status.Phase != v1alpha1.PromotionDeploying
 	}
-	return len(policy.Holding(c.state, env)) > 0
+	told := live.Annotations[v1alpha1.PromotionAnnotation] == c.deployedBy(env)
+	return told && len(policy.Holding(c.state, env)) > 0
+}
+
+// deployedBy names the Promotion that tells Flux to run what is pinned: the one that is deploying, or the one that did before. Where
+// the record of that was deleted, an older one of the same release is no reason to write.
+func (c *carrier) deployedBy(env v1alpha1.EnvironmentName) string {
+	told := policy.Deployed(c.state, env)
+	if live := c.observation.Kustomizations[env]; live != nil && told.Status.Phase != v1alpha1.PromotionDeploying {
+		return live.Annotations[v1alpha1.PromotionAnnotation]
+	}
+	return told.Name
 }
 
 // repositoryUnusable says that the Application names a repository or a credential with which nothing can be read: somebody has to

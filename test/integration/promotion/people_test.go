@@ -8,13 +8,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fluxcd/pkg/apis/meta"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/test/apiserver"
+	"github.com/mainstem-dev/mainstem/test/flux"
 )
 
 const signOff = "gates: [{name: sign-off, approval: {required: 1}}]"
@@ -266,6 +269,38 @@ var _ = Describe("A Promotion by hand", func() {
 		Expect(holly.client.Delete(ctx, held)).To(Succeed())
 		w.runs(ctx, "main", fifth)
 		w.finishes(ctx, &automatic, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+	}, SpecTimeout(patience*2))
+
+	It("tries what failed again, and has Flux look at once, although nothing else is to change", func(ctx SpecContext) {
+		w, first := twoStages(ctx, "")
+		w.runs(ctx, "main", first)
+		second := w.found(ctx, "second", flux.Unhealthy)
+		release := w.release(ctx, second, "")
+		failed := w.ends(ctx, "develop", release, v1alpha1.PromotionFailed, v1alpha1.FluxFailedReason)
+		before := w.made(ctx, "develop")
+		Expect(before.Annotations).To(HaveKeyWithValue(v1alpha1.PromotionAnnotation, failed.Name))
+
+		By("leaving what a person asks of Flux meanwhile")
+		asked := before.DeepCopy()
+		asked.Annotations[meta.ReconcileRequestAnnotation] = "by-hand"
+		Expect(admin.Patch(ctx, asked, client.MergeFrom(before))).To(Succeed())
+		w.looksAgain(ctx)
+		Expect(w.made(ctx, "develop").Annotations).To(HaveKeyWithValue(meta.ReconcileRequestAnnotation, "by-hand"))
+
+		again, err := w.person(ctx, "paula", "promote").promotes(ctx, "develop", release)
+		Expect(err).NotTo(HaveOccurred())
+		w.finishes(ctx, again, v1alpha1.PromotionDeploying, v1alpha1.DeployingReason)
+		Eventually(func() map[string]string { return w.made(ctx, "develop").Annotations }).WithContext(ctx).Should(And(
+			HaveKeyWithValue(meta.ReconcileRequestAnnotation, again.Name), HaveKeyWithValue(v1alpha1.PromotionAnnotation, again.Name)))
+		Expect(w.made(ctx, "develop")).To(And(HaveField("Spec", before.Spec), HaveField("Generation", before.Generation)))
+		w.looksAgain(ctx)
+		settled := w.made(ctx, "develop").ResourceVersion
+		w.looksAgain(ctx)
+		Expect(w.made(ctx, "develop").ResourceVersion).To(Equal(settled), "it asks once")
+
+		Expect(fluxStub.Find(ctx, second, flux.Healthy)).To(Succeed())
+		w.finishes(ctx, again, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+		w.runs(ctx, "main", second)
 	}, SpecTimeout(patience*2))
 
 	It("goes past a gate only by somebody who may, and says who and why", func(ctx SpecContext) {
