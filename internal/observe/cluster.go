@@ -20,8 +20,9 @@ import (
 	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
-// cluster reads Mainstem's own kinds and the namespace from the cache. What is taken into the State is a copy: it is changed
-// while decisions are carried out.
+// cluster reads Mainstem's own kinds and the namespace from the cache. Releases and Promotions are copies: they are changed while
+// decisions are carried out. All else in an Observation is the cache's own, and only read: to copy all that a namespace holds was
+// most of what an idle reconciliation cost.
 func (o *Observer) cluster(ctx context.Context, observation *Observation) error {
 	state := &observation.State
 	app := state.Application
@@ -29,7 +30,7 @@ func (o *Observer) cluster(ctx context.Context, observation *Observation) error 
 	ofApplication := client.MatchingFields{index.ByApplication: app.Name}
 
 	var environments v1alpha1.EnvironmentList
-	if err := o.Cache.List(ctx, &environments); err != nil {
+	if err := o.Cache.List(ctx, &environments, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing Environments: %w", err)
 	}
 	state.Environments = make(map[v1alpha1.EnvironmentName]*v1alpha1.Environment, len(environments.Items))
@@ -44,14 +45,14 @@ func (o *Observer) cluster(ctx context.Context, observation *Observation) error 
 	state.NamespaceLabels = namespace.Labels
 
 	var releases v1alpha1.ReleaseList
-	if err := o.Cache.List(ctx, &releases, here, ofApplication); err != nil {
+	if err := o.Cache.List(ctx, &releases, here, ofApplication, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing Releases: %w", err)
 	}
 	for i := range releases.Items {
 		state.Releases = append(state.Releases, releases.Items[i].DeepCopy())
 	}
 	var promotions v1alpha1.PromotionList
-	if err := o.Cache.List(ctx, &promotions, here, ofApplication); err != nil {
+	if err := o.Cache.List(ctx, &promotions, here, ofApplication, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing Promotions: %w", err)
 	}
 	for i := range promotions.Items {
@@ -67,7 +68,7 @@ func (o *Observer) cluster(ctx context.Context, observation *Observation) error 
 func (o *Observer) decisions(ctx context.Context, observation *Observation) error {
 	state := &observation.State
 	var approvals v1alpha1.ApprovalList
-	if err := o.Cache.List(ctx, &approvals, client.InNamespace(state.Application.Namespace)); err != nil {
+	if err := o.Cache.List(ctx, &approvals, client.InNamespace(state.Application.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing Approvals: %w", err)
 	}
 	for i := range approvals.Items {
@@ -76,7 +77,7 @@ func (o *Observer) decisions(ctx context.Context, observation *Observation) erro
 	namespaces := map[string]bool{state.Application.Namespace: true, o.SystemNamespace: true}
 	for namespace := range namespaces {
 		var holds v1alpha1.HoldList
-		if err := o.Cache.List(ctx, &holds, client.InNamespace(namespace)); err != nil {
+		if err := o.Cache.List(ctx, &holds, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 			return fmt.Errorf("listing Holds: %w", err)
 		}
 		for i := range holds.Items {
@@ -94,7 +95,7 @@ func (o *Observer) peers(ctx context.Context, observation *Observation) error {
 		return nil //nolint:nilerr // An address that cannot be read has no peers; reading the repository says what is wrong with it.
 	}
 	var applications v1alpha1.ApplicationList
-	if err := o.Cache.List(ctx, &applications, client.MatchingFields{index.ApplicationsByRepository: repository.Key()}); err != nil {
+	if err := o.Cache.List(ctx, &applications, client.MatchingFields{index.ApplicationsByRepository: repository.Key()}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing the Applications of %s: %w", repository, err)
 	}
 	for i := range applications.Items {

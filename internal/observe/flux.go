@@ -25,7 +25,7 @@ func (o *Observer) flux(ctx context.Context, observation *Observation) error {
 	state := &observation.State
 	app := state.Application
 	var sources sourcev1.GitRepositoryList
-	if err := o.Cache.List(ctx, &sources, client.InNamespace(app.Namespace), client.MatchingLabels{v1alpha1.InstanceLabel: o.Instance}); err != nil {
+	if err := o.Cache.List(ctx, &sources, client.InNamespace(app.Namespace), client.MatchingLabels{v1alpha1.InstanceLabel: o.Instance}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing GitRepositories: %w", err)
 	}
 	observation.Sources = make(map[string]*sourcev1.GitRepository, len(sources.Items))
@@ -40,7 +40,7 @@ func (o *Observer) flux(ctx context.Context, observation *Observation) error {
 	}
 	var kustomizations kustomizev1.KustomizationList
 	if err := o.Cache.List(ctx, &kustomizations, client.InNamespace(app.Namespace),
-		client.MatchingLabels{v1alpha1.InstanceLabel: o.Instance, v1alpha1.ApplicationLabel: app.Name}); err != nil {
+		client.MatchingLabels{v1alpha1.InstanceLabel: o.Instance, v1alpha1.ApplicationLabel: app.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing Kustomizations: %w", err)
 	}
 	observation.Kustomizations = make(map[v1alpha1.EnvironmentName]*kustomizev1.Kustomization, len(kustomizations.Items))

@@ -140,7 +140,8 @@ func pending(s *State, p *v1alpha1.Promotion) Step {
 // begin starts the deploy: from here on gates are not asked again.
 func begin(s *State, step Step, release *v1alpha1.Release, results []GateResult) Step {
 	step.Phase, step.Reason = v1alpha1.PromotionDeploying, v1alpha1.DeployingReason
-	step.Message = fmt.Sprintf("deploying %s", release.Name)
+	// What the next look will find, so that it need not be written twice.
+	step.Message = fmt.Sprintf("deploying %s: %s", release.Name, fetching)
 	step.Deploy, step.Proof = release, ""
 	for _, g := range results {
 		if g.Name == GateProven {
@@ -324,14 +325,17 @@ func deployTimeout(environment *v1alpha1.Environment) time.Duration {
 	return environment.Spec.Timeouts.Deploy.Duration
 }
 
+// fetching is where a deploy is until its source is at the commit.
+const fetching = "fetching the source"
+
 // progress says where a deploy is, in words that do not change while nothing happens.
 func progress(s *State, env v1alpha1.EnvironmentName, commit string) string {
 	source := s.Sources[env]
 	switch {
 	case source.Commit == "" && source.Message != "":
-		return "fetching the source: " + source.Message
+		return fetching + ": " + source.Message
 	case source.Commit != commit:
-		return "fetching the source"
+		return fetching
 	}
 	return "waiting for Flux to apply it and for its health"
 }

@@ -28,16 +28,21 @@ func (c *carrier) advance(ctx context.Context) error {
 		if promotion.Status.Phase.Terminal() {
 			continue
 		}
-		step := policy.Next(c.state, promotion)
-		after := promotion.DeepCopy()
-		step = c.act(ctx, after, step)
-		policy.Record(c.state, after, step)
-		c.lookAgainAt(step.RecheckAt)
-		if err := c.writePromotion(ctx, promotion, after); err != nil {
+		if err := c.step(ctx, promotion); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// step brings one Promotion one step further.
+func (c *carrier) step(ctx context.Context, promotion *v1alpha1.Promotion) error {
+	next := policy.Next(c.state, promotion)
+	after := promotion.DeepCopy()
+	next = c.act(ctx, after, next)
+	policy.Record(c.state, after, next)
+	c.lookAgainAt(next.RecheckAt)
+	return c.writePromotion(ctx, promotion, after)
 }
 
 // writePromotion writes a Promotion's status where it differs from what was observed, and tells what happened. The write is
@@ -69,8 +74,8 @@ func (c *carrier) tellPhase(promotion *v1alpha1.Promotion) {
 		fmt.Sprintf("%s into %s: %s", promotion.Spec.Release, promotion.Spec.Environment, promotion.Status.Message))
 }
 
-// start creates the Promotions that are to be started. The API server is asked for the existing ones first: a cache that is
-// behind must not lead to a second one.
+// start creates the Promotions that are to be started, and takes their first step: what nothing keeps is on its way to Flux within
+// one reconciliation. The API server is asked for the existing ones first: a cache that is behind must not lead to a second one.
 func (c *carrier) start(ctx context.Context) error {
 	var existing *v1alpha1.PromotionList
 	for i := range c.state.Application.Spec.Environments {
@@ -123,8 +128,12 @@ func (c *carrier) create(ctx context.Context, env v1alpha1.EnvironmentName, deci
 		return fmt.Errorf("creating Promotion %s/%s: %w", promotion.Namespace, promotion.Name, err)
 	}
 	c.state.Promotions = append(c.state.Promotions, promotion)
+	c.observed[promotion.Name] = promotion.DeepCopy()
 	c.tell(promotion, corev1.EventTypeNormal, "PromotionStarted", fmt.Sprintf("%s is to go into %s", decision.Release.Name, env))
-	return nil
+	if err := c.Observer.Evidence(ctx, c.observation); err != nil {
+		return err
+	}
+	return c.step(ctx, promotion)
 }
 
 // cancelOrphans ends the Promotions of an Application that is gone.
