@@ -2,7 +2,10 @@ package github
 
 import (
 	"context"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Observer says what a repository looks like, asked once for everybody: each piece (the repository, each branch, the
@@ -36,8 +39,9 @@ type Observation struct {
 	FetchedAt time.Time
 }
 
-// Observe gives what was asked for, from memory where that is young enough. When one piece fails, its error is
-// returned, and what was read before it is remembered for the next try.
+// Observe gives what was asked for, from memory where that is young enough. The branches and releases are asked for side
+// by side, once the repository is known to be there. When one piece fails, its error is returned, and what was read
+// besides it is remembered for the next try.
 func (o *Observer) Observe(ctx context.Context, repo Repository, credential Credential, request Request) (Observation, error) {
 	client, err := o.clients.For(repo, credential)
 	if err != nil {
@@ -49,17 +53,27 @@ func (o *Observer) Observe(ctx context.Context, repo Repository, credential Cred
 	if observation.Repository, err = piece(ctx, look, "repository", client.Info); err != nil {
 		return Observation{}, err
 	}
-	for _, branch := range request.Branches {
-		observation.Branches[branch], err = piece(ctx, look, "branch "+branch,
-			func(ctx context.Context) (BranchHead, error) { return client.Branch(ctx, branch) })
-		if err != nil {
-			return Observation{}, err
-		}
+	heads := make([]BranchHead, len(request.Branches))
+	pieces, together := errgroup.WithContext(ctx)
+	for i, branch := range request.Branches {
+		pieces.Go(func() error {
+			var err error
+			heads[i], err = piece(together, look, "branch "+branch, func(ctx context.Context) (BranchHead, error) { return client.Branch(ctx, branch) })
+			return err
+		})
 	}
 	if request.Releases {
-		if observation.Releases, err = piece(ctx, look, "releases", client.Releases); err != nil {
-			return Observation{}, err
-		}
+		pieces.Go(func() error {
+			var err error
+			observation.Releases, err = piece(together, look, "releases", client.Releases)
+			return err
+		})
+	}
+	if err := pieces.Wait(); err != nil {
+		return Observation{}, err
+	}
+	for i, branch := range request.Branches {
+		observation.Branches[branch] = heads[i]
 	}
 	observation.FetchedAt = look.oldest
 	return observation, nil
@@ -81,16 +95,27 @@ func (o *Observer) InvalidateKey(key string) { o.clients.InvalidateKey(key) }
 type look struct {
 	client *Client
 	maxAge time.Duration
+
+	mu sync.Mutex
 	// oldest is when the oldest piece so far was asked for.
 	oldest time.Time
+}
+
+// asked notes when a piece was asked for.
+func (l *look) asked(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.oldest.IsZero() || at.Before(l.oldest) {
+		l.oldest = at
+	}
 }
 
 // piece recalls one piece of an observation and keeps the time of the oldest.
 func piece[T any](ctx context.Context, l *look, name string, fetch func(context.Context) (T, error)) (T, error) {
 	value, fetchedAt, err := recall(ctx, l.client.clients.memory,
 		question{repository: l.client.repo.Key(), key: l.client.key("observe", name), maxAge: l.maxAge}, fetch)
-	if err == nil && (l.oldest.IsZero() || fetchedAt.Before(l.oldest)) {
-		l.oldest = fetchedAt
+	if err == nil {
+		l.asked(fetchedAt)
 	}
 	return value, err
 }
