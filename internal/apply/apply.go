@@ -12,7 +12,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	mainstemv1 "github.com/mainstem-dev/mainstem/api/v1alpha1"
 )
@@ -46,6 +48,8 @@ type Applier struct {
 	// Live, when set, is asked once more before an object is created: a cache that lags must not make Mainstem write into
 	// an object that a person has just made.
 	Live client.Reader
+
+	seen comparisons
 }
 
 // Apply makes the cluster's object be as desired: every field of desired has the value given there, a field that an
@@ -62,7 +66,31 @@ type Applier struct {
 // The write names the UID of the object that was compared: when that one was replaced meanwhile, the error is a
 // conflict ([apierrors.IsConflict]) and the next call decides anew.
 func (a *Applier) Apply(ctx context.Context, desired client.Object) (Result, error) {
-	want, err := a.normalise(desired)
+	gvk, err := apiutil.GVKForObject(desired, a.Client.Scheme())
+	if err != nil {
+		return "", fmt.Errorf("finding the kind of %s/%s: %w", desired.GetNamespace(), desired.GetName(), err)
+	}
+	cached, err := a.readFrom(ctx, a.Client, gvk, client.ObjectKeyFromObject(desired))
+	if err != nil {
+		return "", err
+	}
+	comparison, err := compared(desired, gvk, cached)
+	if err != nil {
+		return "", err
+	}
+	if a.seen.unchanged(comparison) {
+		return Unchanged, nil
+	}
+	result, err := a.apply(ctx, desired, gvk, cached)
+	if err == nil && result == Unchanged {
+		a.seen.remember(comparison)
+	}
+	return result, err
+}
+
+// apply compares in full, and writes where that finds a difference.
+func (a *Applier) apply(ctx context.Context, desired client.Object, gvk schema.GroupVersionKind, cached client.Object) (Result, error) {
+	want, err := a.normalise(desired, gvk)
 	if err != nil {
 		return "", err
 	}
@@ -75,7 +103,7 @@ func (a *Applier) Apply(ctx context.Context, desired client.Object) (Result, err
 	}
 	annotate(want, HashAnnotation, hash)
 
-	live, err := a.read(ctx, want)
+	live, err := a.read(ctx, want, cached)
 	if err != nil {
 		return "", err
 	}
@@ -118,34 +146,40 @@ func (a *Applier) send(ctx context.Context, want *unstructured.Unstructured, opt
 	return nil
 }
 
-// read gives the live object in the same form as want, or nil where there is none.
-func (a *Applier) read(ctx context.Context, want *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	live, err := a.readFrom(ctx, a.Client, want)
-	if live != nil || err != nil || a.Live == nil {
-		return live, err
+// read gives the live object in the same form as want, or nil where there is none. cached is what the cache has.
+func (a *Applier) read(ctx context.Context, want *unstructured.Unstructured, cached client.Object) (*unstructured.Unstructured, error) {
+	gvk, live := want.GroupVersionKind(), cached
+	if live == nil && a.Live != nil {
+		var err error
+		if live, err = a.readFrom(ctx, a.Live, gvk, client.ObjectKeyFromObject(want)); err != nil {
+			return nil, err
+		}
 	}
-	return a.readFrom(ctx, a.Live, want)
+	if live == nil {
+		return nil, nil
+	}
+	return toUnstructured(live, gvk)
 }
 
-func (a *Applier) readFrom(ctx context.Context, reader client.Reader, want *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	object, err := a.emptyLike(want)
+// readFrom reads an object, which may be the cache's own and must not be changed, or nil where there is none.
+func (a *Applier) readFrom(ctx context.Context, reader client.Reader, gvk schema.GroupVersionKind, key client.ObjectKey) (client.Object, error) {
+	object, err := a.emptyOf(gvk)
 	if err != nil {
 		return nil, err
 	}
-	err = reader.Get(ctx, client.ObjectKeyFromObject(want), object)
+	err = reader.Get(ctx, key, object, client.UnsafeDisableDeepCopy)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", describe(want), err)
+		return nil, fmt.Errorf("reading %s %s: %w", gvk.Kind, key, err)
 	}
-	return toUnstructured(object, want.GroupVersionKind())
+	return object, nil
 }
 
-// emptyLike gives an object to read into. A Go type is taken where the scheme has one, because that is what the cache
+// emptyOf gives an object to read into. A Go type is taken where the scheme has one, because that is what the cache
 // holds: an unstructured read would go to the API server each time.
-func (a *Applier) emptyLike(want *unstructured.Unstructured) (client.Object, error) {
-	gvk := want.GroupVersionKind()
+func (a *Applier) emptyOf(gvk schema.GroupVersionKind) (client.Object, error) {
 	typed, err := a.Client.Scheme().New(gvk)
 	if runtime.IsNotRegisteredError(err) {
 		object := &unstructured.Unstructured{}

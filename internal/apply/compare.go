@@ -16,16 +16,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
 // normalise gives desired in the one form in which it is hashed, compared and sent: through its Go type where there is
 // one, so that "5m" and "5m0s" are the same; without status, without what the API server sets, without nulls.
-func (a *Applier) normalise(desired client.Object) (*unstructured.Unstructured, error) {
-	gvk, err := apiutil.GVKForObject(desired, a.Client.Scheme())
-	if err != nil {
-		return nil, fmt.Errorf("finding the kind of %s/%s: %w", desired.GetNamespace(), desired.GetName(), err)
-	}
+func (a *Applier) normalise(desired client.Object, gvk schema.GroupVersionKind) (*unstructured.Unstructured, error) {
 	want, err := toUnstructured(desired, gvk)
 	if err != nil {
 		return nil, err
@@ -55,7 +50,7 @@ func (a *Applier) normalise(desired client.Object) (*unstructured.Unstructured, 
 // throughType converts to the Go type of its kind and back, if the scheme has one. A field that the type does not have
 // is refused: it would be lost without a word.
 func (a *Applier) throughType(object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	typed, err := a.emptyLike(object)
+	typed, err := a.emptyOf(object.GroupVersionKind())
 	if err != nil {
 		return nil, err
 	}
