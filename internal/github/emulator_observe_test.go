@@ -211,3 +211,27 @@ func TestAnAppObserves(t *testing.T) {
 		t.Errorf("with another App's key: %v", err)
 	}
 }
+
+// TestTheRepositoryItselfIsAskedForOnceAnHour : and again where a branch is missing, since it may be the repository that is gone.
+func TestTheRepositoryItselfIsAskedForOnceAnHour(t *testing.T) {
+	w := newWorld(t)
+	observer := NewObserver(w.clients)
+	look := func(branch string) (Observation, error) {
+		return observer.Observe(testContext(t), w.repo, w.credential, Request{Branches: []string{branch}, MaxAge: time.Nanosecond})
+	}
+	asked := func() int { return w.Calls()["GET /repos/{owner}/{repo}"].Total }
+	for range 3 {
+		if _, err := look("develop"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked() != 1 {
+		t.Errorf("the repository was asked for %d times in three looks, want 1", asked())
+	}
+	if seen, err := look("nowhere"); err != nil || seen.Branches["nowhere"].Found {
+		t.Fatalf("got %+v, %v; want a branch that is not found", seen, err)
+	}
+	if asked() != 2 {
+		t.Errorf("the repository was asked for %d times once a branch was missing, want 2", asked())
+	}
+}

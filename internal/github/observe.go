@@ -24,9 +24,14 @@ type Request struct {
 	Branches []string
 	// Releases asks for the published releases.
 	Releases bool
-	// MaxAge is how old a piece may be: the interval that the application asks for. 0 asks GitHub.
+	// MaxAge is how old a piece may be: the interval that the application asks for. 0 asks GitHub. What is known of the
+	// repository itself may be an hour old.
 	MaxAge time.Duration
 }
+
+// repositoryAge is how long it is taken for granted that a repository is where it was, and what it was: a webhook tells
+// when it is not, and so do the branches, which are not found in one that is gone. A third of all looks was about this.
+const repositoryAge = time.Hour
 
 // Observation is what was seen. Its slices and map are shared: read only.
 type Observation struct {
@@ -35,7 +40,7 @@ type Observation struct {
 	Branches map[string]BranchHead
 	// Releases are the published releases, newest first; nil when not asked for.
 	Releases []Release
-	// FetchedAt is when the oldest piece was asked for.
+	// FetchedAt is when the oldest of the branches and releases was asked for; now where there are none.
 	FetchedAt time.Time
 }
 
@@ -50,7 +55,11 @@ func (o *Observer) Observe(ctx context.Context, repo Repository, credential Cred
 	observation := Observation{Branches: make(map[string]BranchHead, len(request.Branches))}
 	look := &look{client: client, maxAge: request.MaxAge}
 
-	if observation.Repository, err = piece(ctx, look, "repository", client.Info); err != nil {
+	patient := request.MaxAge
+	if patient > 0 {
+		patient = max(patient, repositoryAge)
+	}
+	if observation.Repository, err = look.repository(ctx, patient); err != nil {
 		return Observation{}, err
 	}
 	heads := make([]BranchHead, len(request.Branches))
@@ -72,11 +81,19 @@ func (o *Observer) Observe(ctx context.Context, repo Repository, credential Cred
 	if err := pieces.Wait(); err != nil {
 		return Observation{}, err
 	}
+	missing := false
 	for i, branch := range request.Branches {
 		observation.Branches[branch] = heads[i]
+		missing = missing || !heads[i].Found
 	}
-	observation.FetchedAt = look.oldest
-	return observation, nil
+	if observation.FetchedAt = look.oldest; look.oldest.IsZero() {
+		observation.FetchedAt = o.clients.options.Now() // Nothing was asked for that could become old.
+	}
+	if missing {
+		// It may be the repository that is gone.
+		observation.Repository, err = look.repository(ctx, request.MaxAge)
+	}
+	return observation, err
 }
 
 // SeenBranch gives what a branch points at, with an answer that is at most maxAge old.
@@ -108,6 +125,13 @@ func (l *look) asked(at time.Time) {
 	if l.oldest.IsZero() || at.Before(l.oldest) {
 		l.oldest = at
 	}
+}
+
+// repository says what the repository is, as of an hour ago or as of this look.
+func (l *look) repository(ctx context.Context, maxAge time.Duration) (RepositoryInfo, error) {
+	info, _, err := recall(ctx, l.client.clients.memory,
+		question{repository: l.client.repo.Key(), key: l.client.key("observe", "repository"), maxAge: maxAge}, l.client.Info)
+	return info, err
 }
 
 // piece recalls one piece of an observation and keeps the time of the oldest.

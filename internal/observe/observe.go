@@ -14,6 +14,7 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/hashicorp/golang-lru/v2/expirable"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,8 +28,9 @@ import (
 const (
 	// targetMemory is how long a target that was found present is taken to be so: it is asked for at every reconciliation.
 	targetMemory = time.Minute
-	// targets bounds how many are remembered.
-	targets = 8192
+	// targets and credentials bound how many of them are remembered.
+	targets     = 8192
+	credentials = 2048
 	// defaultInterval is how often GitHub is asked where the Application does not say.
 	defaultInterval = 5 * time.Minute
 	// lookTogether is how much later than the oldest part the others are asked for at most: a look that came when only the oldest
@@ -56,11 +58,16 @@ type Observer struct {
 	SystemNamespace string
 
 	present *expirable.LRU[string, struct{}]
+	// parsed are credentials by the version of their Secret, which is read each time: to make out a private key takes as long as all
+	// decisions of a look.
+	parsed *lru.Cache[string, github.Credential]
 }
 
 // New makes an Observer of what is set in o.
 func New(o Observer) *Observer {
 	o.present = expirable.NewLRU[string, struct{}](targets, nil, targetMemory)
+	// New fails only for a size that is not positive.
+	o.parsed, _ = lru.New[string, github.Credential](credentials)
 	return &o
 }
 

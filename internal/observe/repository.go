@@ -81,10 +81,15 @@ func (o *Observer) credential(ctx context.Context, app *v1alpha1.Application) (g
 	case err != nil:
 		return github.Credential{}, nil, err
 	}
+	version := string(secret.UID) + "/" + secret.ResourceVersion
+	if known, is := o.parsed.Get(version); is {
+		return known, nil, nil
+	}
 	credential, err := github.CredentialFromSecret(secret.Data)
 	if err != nil {
 		return github.Credential{}, &policy.Problem{Reason: v1alpha1.SecretInvalidReason, Message: fmt.Sprintf("Secret %s: %v", name, err)}, nil
 	}
+	o.parsed.Add(version, credential)
 	return credential, nil, nil
 }
 
