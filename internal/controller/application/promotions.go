@@ -129,7 +129,6 @@ func (c *carrier) create(ctx context.Context, env v1alpha1.EnvironmentName, deci
 	}
 	c.state.Promotions = append(c.state.Promotions, promotion)
 	c.observed[promotion.Name] = promotion.DeepCopy()
-	c.tell(promotion, corev1.EventTypeNormal, "PromotionStarted", fmt.Sprintf("%s is to go into %s", decision.Release.Name, env))
 	if err := c.Observer.Evidence(ctx, c.observation); err != nil {
 		return err
 	}

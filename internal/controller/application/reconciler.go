@@ -41,6 +41,8 @@ type Reconciler struct {
 	Events Recorder
 	// Now is the clock.
 	Now func() time.Time
+
+	written written
 }
 
 // Recorder records events, on Kubernetes objects and, where there is one, with Flux's notification-controller.
@@ -49,7 +51,7 @@ type Recorder interface {
 }
 
 // conflictPause is how long to wait after somebody else wrote first, or the cache was behind: it has the newer object by then.
-const conflictPause = time.Second
+const conflictPause = 100 * time.Millisecond
 
 // Reconcile brings one Application one step further.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
@@ -64,9 +66,13 @@ func (r *Reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	app := &v1alpha1.Application{}
 	if err := r.Client.Get(ctx, request.NamespacedName, app); err != nil {
 		if client.IgnoreNotFound(err) == nil {
+			r.written.forget(request.NamespacedName)
 			return ctrl.Result{}, r.cancelOrphans(ctx, request.NamespacedName)
 		}
 		return ctrl.Result{}, fmt.Errorf("reading Application %s: %w", request, err)
+	}
+	if r.written.ahead(app, r.Now()) {
+		return ctrl.Result{RequeueAfter: catchUp}, nil
 	}
 	app = app.DeepCopy()
 	if !app.DeletionTimestamp.IsZero() {
@@ -115,5 +121,6 @@ func (r *Reconciler) patchFinalizers(ctx context.Context, app *v1alpha1.Applicat
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("writing the finalizer of Application %s/%s: %w", app.Namespace, app.Name, err)
 	}
+	r.written.remember(app, r.Now())
 	return nil
 }
