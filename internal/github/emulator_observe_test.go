@@ -212,21 +212,28 @@ func TestAnAppObserves(t *testing.T) {
 	}
 }
 
-// TestTheRepositoryItselfIsAskedForOnceAnHour : and again where a branch is missing, since it may be the repository that is gone.
-func TestTheRepositoryItselfIsAskedForOnceAnHour(t *testing.T) {
-	w := newWorld(t)
-	observer := NewObserver(w.clients)
+// TestTheRepositoryItselfIsAskedForSeldom : and again where a branch is missing, since it may be the repository that is gone.
+func TestTheRepositoryItselfIsAskedForSeldom(t *testing.T) {
+	w, clock := newWorld(t), newStepClock()
+	observer := NewObserver(NewClients(Options{Now: clock.now}))
 	look := func(branch string) (Observation, error) {
-		return observer.Observe(testContext(t), w.repo, w.credential, Request{Branches: []string{branch}, MaxAge: time.Nanosecond})
+		return observer.Observe(testContext(t), w.repo, w.credential, Request{Branches: []string{branch}, MaxAge: time.Hour})
 	}
 	asked := func() int { return w.Calls()["GET /repos/{owner}/{repo}"].Total }
-	for range 3 {
+	for _, want := range []int{1, 1} {
 		if _, err := look("develop"); err != nil {
 			t.Fatal(err)
 		}
+		if asked() != want {
+			t.Errorf("the repository was asked for %d times, want %d", asked(), want)
+		}
 	}
-	if asked() != 1 {
-		t.Errorf("the repository was asked for %d times in three looks, want 1", asked())
+	clock.advance(2 * time.Hour)
+	if _, err := look("develop"); err != nil {
+		t.Fatal(err)
+	}
+	if branches := w.Calls()["GET /repos/{owner}/{repo}/git/ref/{ref}"].Total; branches != 2 || asked() != 1 {
+		t.Errorf("two looks asked for the branch %d times and for the repository %d times, want 2 and 1", branches, asked())
 	}
 	if seen, err := look("nowhere"); err != nil || seen.Branches["nowhere"].Found {
 		t.Fatalf("got %+v, %v; want a branch that is not found", seen, err)

@@ -25,13 +25,14 @@ type Request struct {
 	// Releases asks for the published releases.
 	Releases bool
 	// MaxAge is how old a piece may be: the interval that the application asks for. 0 asks GitHub. What is known of the
-	// repository itself may be an hour old.
+	// repository itself may be twelve times as old.
 	MaxAge time.Duration
 }
 
-// repositoryAge is how long it is taken for granted that a repository is where it was, and what it was: a webhook tells
-// when it is not, and so do the branches, which are not found in one that is gone. A third of all looks was about this.
-const repositoryAge = time.Hour
+// repositoryLooks is for how many looks it is taken for granted that a repository is where it was, and what it was: for
+// an hour of looks every five minutes. A webhook tells when it is not, and so do the branches, which are not found in one
+// that is gone. A third of all looks was about this.
+const repositoryLooks = 12
 
 // Observation is what was seen. Its slices and map are shared: read only.
 type Observation struct {
@@ -55,11 +56,7 @@ func (o *Observer) Observe(ctx context.Context, repo Repository, credential Cred
 	observation := Observation{Branches: make(map[string]BranchHead, len(request.Branches))}
 	look := &look{client: client, maxAge: request.MaxAge}
 
-	patient := request.MaxAge
-	if patient > 0 {
-		patient = max(patient, repositoryAge)
-	}
-	if observation.Repository, err = look.repository(ctx, patient); err != nil {
+	if observation.Repository, err = look.repository(ctx, repositoryLooks*request.MaxAge); err != nil {
 		return Observation{}, err
 	}
 	heads := make([]BranchHead, len(request.Branches))
@@ -127,7 +124,7 @@ func (l *look) asked(at time.Time) {
 	}
 }
 
-// repository says what the repository is, as of an hour ago or as of this look.
+// repository says what the repository is.
 func (l *look) repository(ctx context.Context, maxAge time.Duration) (RepositoryInfo, error) {
 	info, _, err := recall(ctx, l.client.clients.memory,
 		question{repository: l.client.repo.Key(), key: l.client.key("observe", "repository"), maxAge: maxAge}, l.client.Info)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -209,10 +210,19 @@ func release(tag, target string) emulator.ReleaseSpec {
 	return emulator.ReleaseSpec{Tag: tag, Target: target}
 }
 
-// spy counts how often the operator begins to look at the world's repository, also where a fault answers. It is to be set before
-// any fault, of which the first that fits wins.
+// spy counts how often the operator has looked at the world's repository, as often as it has asked the same question again, also where
+// a fault answers. It is to be set before any fault, of which the first that fits wins.
 func (w *world) spy() *atomic.Int64 {
-	return w.counts(func(r *http.Request) bool { return r.URL.Path == w.path() })
+	looks, asked, mutex := &atomic.Int64{}, map[string]int64{}, sync.Mutex{}
+	w.counts(func(r *http.Request) bool {
+		mutex.Lock()
+		defer mutex.Unlock()
+		question := r.Method + " " + r.URL.String()
+		asked[question]++
+		looks.Store(max(looks.Load(), asked[question]))
+		return true
+	})
+	return looks
 }
 
 // counts counts the requests about the world's repository that are so.
