@@ -135,7 +135,7 @@ func (o *Observer) targetsOf(ctx context.Context, observation *Observation) erro
 func (o *Observer) conflict(ctx context.Context, observation *Observation, env v1alpha1.EnvironmentName) (*policy.Problem, error) {
 	app := observation.State.Application
 	if observation.Kustomizations[env] != nil {
-		return nil, nil
+		return o.overlap(ctx, observation, env)
 	}
 	var standing kustomizev1.Kustomization
 	key := types.NamespacedName{Namespace: app.Namespace, Name: render.KustomizationName(app.Name, env)}

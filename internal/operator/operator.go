@@ -72,6 +72,9 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	if err := index.AddRecords(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
+	if err := index.AddTargets(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
 	operator, err := whoAmI(ctx, mgr)
 	if err != nil {
 		return err

@@ -175,7 +175,7 @@ func promotionBranchFree(s *State, entry *v1alpha1.ApplicationEnvironment) *Prob
 		}
 	}
 	for _, peer := range s.Peers {
-		if promotesInto(peer, entry.Source.Branch) && olderThan(peer, s.Application) {
+		if promotesInto(peer, entry.Source.Branch) && Older(peer, s.Application) {
 			return sharedBranch(entry.Source.Branch, fmt.Sprintf("Application %s/%s", peer.Namespace, peer.Name))
 		}
 	}
@@ -193,7 +193,8 @@ func promotesInto(app *v1alpha1.Application, branch string) bool {
 	})
 }
 
-func olderThan(a, b *v1alpha1.Application) bool {
+// Older says which of two Applications was there first: it has the better right to what only one can have.
+func Older(a, b *v1alpha1.Application) bool {
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name)) < 0
 }
 

@@ -8,6 +8,7 @@ package flux
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,9 +41,14 @@ const (
 	Unhealthy Verdict = "Unhealthy"
 	// Busy : Flux is at it and says nothing.
 	Busy Verdict = "Busy"
+	// PathMissing : the directory is not in the artifact.
+	PathMissing Verdict = "PathMissing"
 	// Unfetched : the source cannot be fetched, because its branch does not have the commit.
 	Unfetched Verdict = "Unfetched"
 )
+
+// MendedPath is the one directory that a commit has whose verdict is PathMissing.
+const MendedPath = "./deploy/mended"
 
 // concurrent is how many objects are reported on at the same time: with many of them, the stub is not to be what is waited for.
 const concurrent = 4
@@ -53,6 +59,7 @@ type Stub struct {
 	Resolve func(url, tag string) string
 
 	mutex    sync.Mutex
+	applied  map[types.NamespacedName][]string
 	verdicts map[string]Verdict
 	changed  chan event.GenericEvent
 	refetch  chan event.GenericEvent
@@ -63,7 +70,7 @@ type Stub struct {
 
 // New makes a Stub that finds everything Healthy.
 func New() *Stub {
-	return &Stub{verdicts: map[string]Verdict{}, changed: make(chan event.GenericEvent, 1024), refetch: make(chan event.GenericEvent, 1024)}
+	return &Stub{applied: map[types.NamespacedName][]string{}, verdicts: map[string]Verdict{}, changed: make(chan event.GenericEvent, 1024), refetch: make(chan event.GenericEvent, 1024)}
 }
 
 // Find says what is to be reported about a commit from now on, wherever it is deployed.
@@ -88,6 +95,26 @@ func (s *Stub) Find(ctx context.Context, commit string, verdict Verdict) error {
 		}
 	}
 	return nil
+}
+
+// Applies says what is in the inventory of a Kustomization from the next time that it is found healthy: <namespace>_<name>_<group>_<kind>.
+func (s *Stub) Applies(kustomization types.NamespacedName, targets ...string) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.applied[kustomization] = targets
+}
+
+func (s *Stub) inventory(k *kustomizev1.Kustomization) *kustomizev1.ResourceInventory {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	var inventory *kustomizev1.ResourceInventory
+	for _, target := range s.applied[client.ObjectKeyFromObject(k)] {
+		if inventory == nil {
+			inventory = &kustomizev1.ResourceInventory{}
+		}
+		inventory.Entries = append(inventory.Entries, kustomizev1.ResourceRef{ID: target, Version: "v1"})
+	}
+	return inventory
 }
 
 func (s *Stub) verdict(commit string) Verdict {
@@ -214,10 +241,16 @@ func (s *Stub) reconcileKustomization(ctx context.Context, request reconcile.Req
 
 func (s *Stub) judge(k *kustomizev1.Kustomization, revision string) {
 	commit := revision[len(revision)-40:]
+	verdict := s.verdict(commit)
+	if verdict == PathMissing && k.Spec.Path != MendedPath {
+		message := fmt.Sprintf("kustomization path not found: stat /tmp/kustomization-%d%s: no such file or directory", time.Now().UnixNano(), strings.TrimPrefix(k.Spec.Path, "."))
+		setReady(&k.Status.Conditions, metav1.ConditionFalse, meta.ArtifactFailedReason, message, k.Generation)
+		return
+	}
 	k.Status.LastAttemptedRevision = revision
-	switch s.verdict(commit) {
-	case Healthy:
-		k.Status.LastAppliedRevision = revision
+	switch verdict {
+	case Healthy, PathMissing:
+		k.Status.LastAppliedRevision, k.Status.Inventory = revision, s.inventory(k)
 		k.Status.ObservedGeneration = k.Generation
 		setReady(&k.Status.Conditions, metav1.ConditionTrue, meta.ReconciliationSucceededReason, "Applied revision: "+revision, k.Generation)
 	case Unhealthy:

@@ -25,7 +25,7 @@ func (c *carrier) deploy(ctx context.Context) error {
 	for i := range c.state.Application.Spec.Environments {
 		env := c.state.Application.Spec.Environments[i].Name
 		pinned := policy.Pinned(c.state, env)
-		if pinned == nil || policy.Accept(c.state, env) != nil {
+		if pinned == nil || !c.tends(env) {
 			continue
 		}
 		if err := c.deployTo(ctx, env, pinned); err != nil {
@@ -33,6 +33,13 @@ func (c *carrier) deploy(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// tends says that an environment is kept as declared. One that is not accepted is left as it is, except where what it applies is
+// somebody else's too: a change of spec.deploy is what mends that.
+func (c *carrier) tends(env v1alpha1.EnvironmentName) bool {
+	problem := policy.Accept(c.state, env)
+	return problem == nil || (problem.Reason == v1alpha1.TargetConflictReason && c.observation.Kustomizations[env] != nil)
 }
 
 func (c *carrier) deployTo(ctx context.Context, env v1alpha1.EnvironmentName, release *v1alpha1.Release) error {

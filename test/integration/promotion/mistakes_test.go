@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
@@ -217,6 +218,49 @@ var _ = Describe("A mistake", func() {
 		r.runs(ctx, "main", r.sha)
 	}, SpecTimeout(patience))
 
+	It("by which two Applications deploy the same object is told to the younger one, and mended by its spec.deploy", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		first := w.firstCommit()
+		w.environment(ctx, "develop", "")
+		w.environment(ctx, "main", "")
+		other := w.called("second") // Of two that are made in the same second, the first by name is the first.
+		const web = "shop_web_apps_Deployment"
+		w.applies("develop", "_shop__Namespace", web)
+		other.applies("main", "_shop__Namespace", web, "shop_web__Service")
+		w.declare(ctx, developOnly)
+		w.runs(ctx, "develop", first)
+		other.declare(ctx, "- {name: main#, source: {branch: develop}}")
+		other.refused(ctx, v1alpha1.TargetConflictReason, "Deployment web in namespace shop", "Application team#/podinfo in environment develop#", "another targetNamespace")
+		Expect(other.state(ctx, "main").Current).To(HaveField("Commit", first), "what runs is left alone")
+		Expect(w.accepted(ctx, "develop")).To(Equal(v1alpha1.AcceptedReason))
+
+		By("keeping new releases out of it, and not out of the other")
+		second := w.commit("develop", "second")
+		w.runs(ctx, "develop", second)
+		other.staysAt(ctx, "main", first)
+		Expect(w.accepted(ctx, "develop")).To(Equal(v1alpha1.AcceptedReason))
+
+		By("going on once it deploys elsewhere")
+		other.applies("main", "_second__Namespace", "second_web_apps_Deployment")
+		other.changes(ctx, func(spec *v1alpha1.ApplicationSpec) { spec.Deploy.Kustomize.TargetNamespace = "second" })
+		other.runs(ctx, "main", second)
+		Eventually(func() string { return other.accepted(ctx, "main") }).WithContext(ctx).Should(Equal(v1alpha1.AcceptedReason))
+	}, SpecTimeout(patience))
+
+	It("by which two environments of an Application deploy the same object is told in the one that is listed later", func(ctx SpecContext) {
+		r := newRunning(ctx)
+		r.environment(ctx, "main", "", "develop")
+		for _, env := range []string{"develop", "main"} {
+			r.applies(env, "default_web_apps_Deployment")
+		}
+		second := r.commit("develop", "second")
+		r.runs(ctx, "develop", second)
+		r.list(ctx, developOnly+`- {name: main#}`)
+		r.refused(ctx, v1alpha1.TargetConflictReason, "Deployment web in namespace default", "environment develop# of this Application")
+		r.runs(ctx, "develop", r.commit("develop", "third"))
+		Expect(r.state(ctx, "main").Current).To(HaveField("Commit", second))
+	}, SpecTimeout(patience))
+
 	It("about a branch that a GitHub release is not on is told beside Accepted, and keeps only that release out", func(ctx SpecContext) {
 		r := newRunning(ctx)
 		r.platform(ctx, "main", `{}`)
@@ -323,6 +367,11 @@ var _ = Describe("An Environment", func() {
 		w.runs(ctx, "main", second)
 	}, SpecTimeout(patience))
 })
+
+// applies says what Flux applies for an environment, from the next time that it looks.
+func (w *world) applies(env string, targets ...string) {
+	fluxStub.Applies(types.NamespacedName{Namespace: w.namespace, Name: render.KustomizationName(w.app, w.env(env))}, targets...)
+}
 
 // guard gives an Environment one more gate.
 func (w *world) guard(ctx context.Context, name string, gate v1alpha1.Gate) {
