@@ -6,6 +6,7 @@ package observe
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -104,7 +105,7 @@ func reported(k *kustomizev1.Kustomization, source *sourcev1.GitRepository) poli
 		Release:            k.Annotations[v1alpha1.ReleaseAnnotation],
 	}
 	if ready := apimeta.FindStatusCondition(k.Status.Conditions, meta.ReadyCondition); ready != nil {
-		flux.Ready, flux.Reason, flux.Message = string(ready.Status), ready.Reason, ready.Message
+		flux.Ready, flux.Reason, flux.Message = string(ready.Status), ready.Reason, workingDirectory.ReplaceAllString(ready.Message, "")
 		flux.ReadyChangedAt = ready.LastTransitionTime.Time
 	}
 	if source != nil {
@@ -112,6 +113,9 @@ func reported(k *kustomizev1.Kustomization, source *sourcev1.GitRepository) poli
 	}
 	return flux
 }
+
+// workingDirectory is where kustomize-controller builds, under another name each time: the same failure has the same words without.
+var workingDirectory = regexp.MustCompile(`[^\s'":]*/kustomization-[0-9]+`)
 
 // ReportedSource is what Flux says about a GitRepository. It has a commit only where its artifact is of its present spec. Its
 // message is about a failure, and stands while Flux tries again: what Flux is doing at the moment is nothing to write down.

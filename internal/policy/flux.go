@@ -28,6 +28,11 @@ func (f Flux) failedAt(commit string, since time.Time) bool {
 		slices.Contains(failureReasons, f.Reason) && !f.ReadyChangedAt.Before(since.Truncate(time.Second))
 }
 
+// waits says that Flux is not Ready and has yet to try: something is missing that may come.
+func (f Flux) waits() bool {
+	return f.Ready == string(metav1.ConditionFalse) && !slices.Contains(failureReasons, f.Reason)
+}
+
 // health says how what runs is doing, as far as Flux says anything: Unknown while it looks, which happens at every
 // reconciliation and means nothing.
 func (f Flux) health() metav1.ConditionStatus {

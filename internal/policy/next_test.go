@@ -301,6 +301,37 @@ func TestDeploying(t *testing.T) {
 	}
 }
 
+// TestADeployTellsWhatFluxWaitsFor : and in the same words while Flux looks again, so that they are not written twice a minute.
+func TestADeployTellsWhatFluxWaitsFor(t *testing.T) {
+	s := pinned().release("d1", "develop", ranIn("develop", "-1h")).runs("develop", "d1").
+		promotion("main", "d1", toldFlux("-5m")).do(func(s *State) { s.Sources["main"] = FluxSource{Exists: true, Commit: sha("d1")} })
+	p := s.get("main-d1-1")
+	says := func(ready, reason, message string) string {
+		s.Flux["main"] = Flux{Exists: true, Release: "d1", Ready: ready, Reason: reason, Message: message}
+		Record(s.State, p, Next(s.State, p))
+		return strings.TrimPrefix(p.Status.Message, "deploying d1: ")
+	}
+	const missing = "kustomization path not found: stat /deploy/nowhere: no such file or directory"
+	for i, step := range []struct{ ready, reason, message, want string }{
+		{"Unknown", "Progressing", "Fetching", "waiting for Flux to apply it and for its health"},
+		{"False", "HealthCheckFailed", "of what ran before", "waiting for Flux to apply it and for its health"},
+		{"False", "ArtifactFailed", missing, "Flux says: " + missing + ": correct deploy.kustomize.path, or push the directory"},
+		{"Unknown", "Progressing", "Fetching", "Flux says: " + missing + ": correct deploy.kustomize.path, or push the directory"},
+		{"False", "DependencyNotReady", "dependency 'x' is not ready", "Flux says: dependency 'x' is not ready"},
+		{"Unknown", "Progressing", "Fetching", "Flux says: dependency 'x' is not ready"},
+	} {
+		if got := says(step.ready, step.reason, step.message); got != step.want {
+			t.Errorf("%d: it says %q, want %q", i, got, step.want)
+		}
+	}
+	says("False", "ArtifactFailed", missing)
+	s.Now = noon.Add(time.Hour)
+	Record(s.State, p, Next(s.State, p))
+	if p.Status.Reason != v1alpha1.DeadlineExceededReason || !strings.HasSuffix(p.Status.Message, missing+": correct deploy.kustomize.path, or push the directory") {
+		t.Errorf("at the deadline: %s %q", p.Status.Reason, p.Status.Message)
+	}
+}
+
 func TestRecord(t *testing.T) {
 	s := pinned().release("d1", "develop", ranIn("develop", "-1h")).promotion("main", "d1")
 	p := s.get("main-d1-1")

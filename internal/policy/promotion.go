@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -289,7 +290,7 @@ func deploying(s *State, p *v1alpha1.Promotion) Step {
 		if next := overtakesDeploy(s, p); next != nil {
 			return superseded(next.Name, "")
 		}
-		step.Message = cut(fmt.Sprintf("deploying %s: %s", release.Name, progress(s, env, commit)), 1024)
+		step.Message = cut(fmt.Sprintf("deploying %s: %s", release.Name, progress(s, p, commit)), 1024)
 		step.RecheckAt = deadline
 	}
 	return step
@@ -325,19 +326,37 @@ func deployTimeout(environment *v1alpha1.Environment) time.Duration {
 	return environment.Spec.Timeouts.Deploy.Duration
 }
 
-// fetching is where a deploy is until its source is at the commit.
-const fetching = "fetching the source"
+// fetching is where a deploy is until its source is at the commit, and fluxSays begins what Flux says from then on.
+const (
+	fetching = "fetching the source"
+	fluxSays = "Flux says: "
+)
 
-// progress says where a deploy is, in words that do not change while nothing happens.
-func progress(s *State, env v1alpha1.EnvironmentName, commit string) string {
-	source := s.Sources[env]
+// progress says where a deploy is, in words that do not change while nothing happens: what Flux said last stands while it looks again.
+func progress(s *State, p *v1alpha1.Promotion, commit string) string {
+	env := p.Spec.Environment
+	source, flux := s.Sources[env], s.Flux[env]
+	_, said, _ := strings.Cut(p.Status.Message, fluxSays)
 	switch {
 	case source.Commit == "" && source.Message != "":
 		return fetching + ": " + source.Message
 	case source.Commit != commit:
 		return fetching
+	case flux.Release == p.Status.DeployedRelease && flux.waits() && flux.Message != "":
+		return fluxSays + flux.Message + mendPath(flux.Message)
+	case flux.Release == p.Status.DeployedRelease && flux.Ready == string(metav1.ConditionUnknown) && said != "":
+		return fluxSays + said
 	}
 	return "waiting for Flux to apply it and for its health"
+}
+
+// mendPath says how to mend a directory that the release does not have. Flux has no reason of its own for it, and tries again: as soon
+// as deploy.kustomize.path is corrected, the deploy goes on.
+func mendPath(message string) string {
+	if strings.HasPrefix(message, "kustomization path not found") {
+		return ": correct deploy.kustomize.path, or push the directory"
+	}
+	return ""
 }
 
 func lastWords(s *State, env v1alpha1.EnvironmentName, commit string) string {
@@ -346,7 +365,7 @@ func lastWords(s *State, env v1alpha1.EnvironmentName, commit string) string {
 	case source.Commit != commit:
 		return cmp.Or(source.Message, "the source is not fetched yet")
 	case source.Commit == commit && flux.Attempted != commit:
-		return cmp.Or(flux.Message, "nothing about this release")
+		return cmp.Or(flux.Message, "nothing about this release") + mendPath(flux.Message)
 	}
 	return cmp.Or(flux.Message, "nothing")
 }

@@ -124,6 +124,29 @@ var _ = Describe("What Flux reports", func() {
 		Eventually(func() v1alpha1.LedgerEntry { return w.ledger(ctx, "develop", release) }).WithContext(ctx).Should(HaveField("RejectedAt", BeNil()))
 	}, SpecTimeout(patience*2))
 
+	It("tells of a directory that a release does not have, and goes on once the path is corrected", func(ctx SpecContext) {
+		w, first := twoStages(ctx, "")
+		w.runs(ctx, "main", first)
+		before := w.made(ctx, "main")
+		second := w.found(ctx, "second", flux.PathMissing)
+		w.waits(ctx, "develop", "Flux says: kustomization path not found: stat /deploy/"+string(w.env("develop"))+
+			": no such file or directory: correct deploy.kustomize.path, or push the directory")
+		promotion := w.ends(ctx, "develop", w.release(ctx, second, ""), v1alpha1.PromotionDeploying, v1alpha1.DeployingReason)
+
+		By("in the same words each time that Flux tries")
+		tried := w.made(ctx, "develop").ResourceVersion
+		Expect(fluxStub.Find(ctx, second, flux.PathMissing)).To(Succeed())
+		Eventually(func() string { return w.made(ctx, "develop").ResourceVersion }).WithContext(ctx).ShouldNot(Equal(tried))
+		w.looksAgain(ctx)
+		Expect(w.attempt(ctx, "develop", promotion.Spec.Release).ResourceVersion).To(Equal(promotion.ResourceVersion))
+		Expect(w.state(ctx, "develop").Current).To(HaveField("Commit", first))
+		Expect(w.made(ctx, "main").ResourceVersion).To(Equal(before.ResourceVersion))
+
+		w.changes(ctx, func(spec *v1alpha1.ApplicationSpec) { spec.Deploy.Kustomize.Path = flux.MendedPath })
+		w.runs(ctx, "main", second)
+		w.finishes(ctx, &promotion, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+	}, SpecTimeout(patience*2))
+
 	It("begins the soak anew after an unhealthy spell", func(ctx SpecContext) {
 		const soak = 3 * time.Second
 		w, first := twoStages(ctx, "gates: [{name: soak, soak: {duration: 3s}}]")
@@ -158,6 +181,14 @@ var _ = Describe("What Mainstem makes in Flux", func() {
 			g.Expect(k.Spec).To(Equal(before.Spec))
 		}).WithContext(ctx).Should(Succeed())
 		w.runs(ctx, "main", first)
+
+		By("and so is what such a one edits")
+		edited := w.made(ctx, "main")
+		edited.Spec.Path = "./theirs"
+		Expect(account(apiserver.KustomizeController).Update(ctx, edited)).To(Succeed())
+		Eventually(func() kustomizev1.KustomizationSpec { return w.made(ctx, "main").Spec }).WithContext(ctx).Should(Equal(before.Spec))
+		Expect(admin.Patch(ctx, edited, client.RawPatch("application/merge-patch+json", []byte(`{"spec": {"path": "./mine"}}`)))).To(
+			MatchError(ContainSubstring("change spec.deploy of the Application, or create a Promotion")))
 
 		By("a source as well")
 		name := before.Spec.SourceRef.Name
