@@ -335,8 +335,13 @@ func approval(s *State, e entrance, gate *v1alpha1.ApprovalGate) GateResult {
 	}
 	distinct := gate.Distinct == nil || *gate.Distinct
 	var approvers []string
+	own := ""
 	for approver, decision := range s.approvalsOf(e.promotion) {
-		if decision.Spec.Decision == v1alpha1.DecisionApprove && (!distinct || approver != e.promotion.Spec.RequestedBy) {
+		switch {
+		case decision.Spec.Decision != v1alpha1.DecisionApprove:
+		case distinct && approver == e.promotion.Spec.RequestedBy:
+			own = fmt.Sprintf("; that of %s does not count, who asked for the promotion", approver)
+		default:
 			approvers = append(approvers, approver)
 		}
 	}
@@ -345,7 +350,21 @@ func approval(s *State, e entrance, gate *v1alpha1.ApprovalGate) GateResult {
 		return GateResult{Outcome: v1alpha1.GatePassed, Reason: "Approved", Message: "approved by " + list(approvers)}
 	}
 	return GateResult{Outcome: v1alpha1.GateWaiting, Reason: "ApprovalsMissing", Brief: fmt.Sprintf("approval (%d of %d)", len(approvers), required),
-		Message: fmt.Sprintf("approved by %d of %d: create an Approval for Promotion %s", len(approvers), required, e.promotion.Name)}
+		Message: fmt.Sprintf("approved by %d of %d: create an Approval for Promotion %s", len(approvers), required, e.promotion.Name) + own + strays(s, e.promotion)}
+}
+
+// strays tells of Approvals that name a Promotion and are not about it, or nothing. Admission cannot see the Promotion.
+func strays(s *State, p *v1alpha1.Promotion) string {
+	var names []string
+	for _, a := range s.Approvals {
+		if a.Spec.Promotion == p.Name && (a.Spec.PromotionUID != string(p.UID) || a.Spec.Environment != p.Spec.Environment) {
+			names = append(names, a.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; Approval %s does not count: write promotionUID %s and environment %s", list(names), p.UID, p.Spec.Environment)
 }
 
 // passed says whether every gate lets the release in.

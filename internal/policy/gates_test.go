@@ -225,6 +225,7 @@ func TestApproval(t *testing.T) {
 		"for another Promotion":                 {asked(1).approval("main-d1-1", alice, yes, func(a *v1alpha1.Approval) { a.Spec.Promotion = "main-d0-1" }), "Waiting ApprovalsMissing"},
 		"the newest of a person: yes":           {asked(1).approval("main-d1-1", alice, no).approval("main-d1-1", alice, yes), "Passed Approved"},
 		"the newest of a person: no":            {asked(1).approval("main-d1-1", alice, yes).approval("main-d1-1", alice, no), "Waiting ApprovalsMissing"},
+		"a yes and a no in one second":          {asked(1).approval("main-d1-1", alice, no).approval("main-d1-1", alice, yes, func(a *v1alpha1.Approval) { a.CreationTimestamp = *at("-60s") }), "Waiting ApprovalsMissing"},
 		"withdrawn":                             {asked(1).approval("main-d1-1", alice, yes).do(func(s *State) { s.Approvals = nil }), "Waiting ApprovalsMissing"},
 		"none required means one":               {asked(0), "Waiting ApprovalsMissing"},
 	}
@@ -232,6 +233,31 @@ func TestApproval(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if got := briefGate(gate(t, test.given, "environment/sign-off")); got != test.want {
 				t.Errorf("approval is %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// TestWhatDoesNotCountIsTold : people who approved in vain must see why.
+func TestWhatDoesNotCountIsTold(t *testing.T) {
+	yes := v1alpha1.DecisionApprove
+	asked := func(options ...promotionOption) *scene {
+		return ready(approvedBy(1)).promotion("main", "d1", options...)
+	}
+	tests := map[string]struct {
+		given *scene
+		says  string
+	}{
+		"nobody":                          {asked(), "approved by 0 of 1: create an Approval for Promotion main-d1-1"},
+		"of a Promotion of the same name": {asked().approval("main-d1-1", alice, yes, func(a *v1alpha1.Approval) { a.Name, a.Spec.PromotionUID = "mine", "uid-of-old" }), "Approval mine does not count: write promotionUID uid-main-d1-1 and environment main"},
+		"for another environment":         {asked().approval("main-d1-1", alice, yes, func(a *v1alpha1.Approval) { a.Name, a.Spec.Environment = "mine", "develop" }), "Approval mine does not count"},
+		"by who asked":                    {asked(by(alice)).approval("main-d1-1", alice, yes), "that of alice does not count, who asked for the promotion"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			g := gate(t, test.given, "environment/sign-off")
+			if !strings.Contains(g.Message, test.says) || strings.Contains(g.Message, "does not count") != strings.Contains(test.says, "does not count") {
+				t.Errorf("%q does not say %q", g.Message, test.says)
 			}
 		})
 	}

@@ -83,6 +83,7 @@ var _ = Describe("An approval", func() {
 		Expect(err).NotTo(HaveOccurred())
 		w.looksAgain(ctx)
 		w.waits(ctx, "main", "approval (1 of 2)")
+		Expect(w.gate(ctx, "main", "environment/sign-off").Message).To(ContainSubstring("does not count: write promotionUID " + string(promotion.UID)))
 
 		By("not counting one that is withdrawn")
 		Expect(anna.client.Delete(ctx, again)).To(Succeed())
