@@ -130,7 +130,9 @@ func TestFluxIsAskedWithAWriteAndNeverForItself(t *testing.T) {
 		desired.Annotations = map[string]string{mainstemv1.PromotionAnnotation: promotion, fluxmeta.ReconcileRequestAnnotation: request}
 		return desired
 	}
-	asked := func() string { return read(t, applier, desiredKustomization()).Annotations[fluxmeta.ReconcileRequestAnnotation] }
+	asked := func() string {
+		return read(t, applier, desiredKustomization()).Annotations[fluxmeta.ReconcileRequestAnnotation]
+	}
 	mustApply(t, applier, asking("first", "first"), apply.Created)
 	mustApply(t, applier, asking("first", "first"), apply.Unchanged)
 

@@ -68,7 +68,9 @@ var _ = Describe("A GitHub that fails", func() {
 			r.reachable(ctx)
 		},
 		Entry("502", SpecTimeout(patience), emulator.Fault{Kind: emulator.Status5xx}, "502"),
+		Entry("503 without a word", SpecTimeout(patience), emulator.Fault{Kind: emulator.Status5xx, Status: http.StatusServiceUnavailable}, "503"),
 		Entry("a proxy's page", SpecTimeout(patience), emulator.Fault{Kind: emulator.HTML}, "check apiURL"),
+		Entry("a proxy's page that forbids", SpecTimeout(patience), emulator.Fault{Kind: emulator.Status5xx, Status: http.StatusForbidden}, "check apiURL"),
 		Entry("half an answer", SpecTimeout(patience), emulator.Fault{Kind: emulator.MalformedJSON}, "check apiURL"),
 		Entry("a connection that is cut in the answer", SpecTimeout(patience), emulator.Fault{Kind: emulator.CutConnection}, "cut"),
 		Entry("a connection that is cut at once", SpecTimeout(patience), emulator.Fault{Kind: emulator.BeforeEffectCut}, "without an answer"),
@@ -147,6 +149,8 @@ var _ = Describe("A rate limit", func() {
 		},
 		Entry("of requests an hour", SpecTimeout(patience), emulator.Fault{Kind: emulator.PrimaryLimit, Delay: 2 * time.Second}),
 		Entry("of bursts", SpecTimeout(patience), emulator.Fault{Kind: emulator.SecondaryLimit, Delay: 2 * time.Second}),
+		Entry("of requests an hour, as 429", SpecTimeout(patience), emulator.Fault{Kind: emulator.PrimaryLimit, Status: http.StatusTooManyRequests, Delay: 2 * time.Second}),
+		Entry("of bursts, as 429", SpecTimeout(patience), emulator.Fault{Kind: emulator.SecondaryLimit, Status: http.StatusTooManyRequests, Delay: 2 * time.Second}),
 	)
 
 	It("that says no instant is kept for a minute at least", func(ctx SpecContext) {

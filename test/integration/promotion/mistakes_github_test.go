@@ -15,6 +15,7 @@ import (
 	"github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
@@ -31,6 +32,9 @@ type blunder struct {
 
 // malformedKey is a private key as it looks after a careless copy.
 const malformedKey = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEAnotreally\n"
+
+// publicKey is what one sees first in ssh-keygen's or openssl's output.
+const publicKey = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n"
 
 func writesSecret(data map[string]string) func(context.Context, *running) {
 	return func(ctx context.Context, r *running) { r.secret(ctx, data) }
@@ -79,6 +83,40 @@ var _ = Describe("A mistake about GitHub", func() {
 		Entry(nil, SpecTimeout(patience), blunder{
 			commit: writesSecret(map[string]string{"githubAppID": "1", "githubAppInstallationID": "2", "githubAppPrivateKey": malformedKey}),
 			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "githubAppPrivateKey is malformed", "BEGIN and END lines"},
+			mend: restoresSecret,
+		}),
+		Entry(nil, SpecTimeout(patience), blunder{ // A Secret of Flux's for SSH.
+			commit: writesSecret(map[string]string{"identity": malformedKey, "known_hosts": "github.com ssh-ed25519 AAAA"}),
+			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "no key password", "write a GitHub token there", "githubAppID"},
+			mend: restoresSecret,
+		}),
+		Entry(nil, SpecTimeout(patience), blunder{ // One for pulling images.
+			commit: func(ctx context.Context, r *running) {
+				r.secret(ctx, nil)
+				create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: "github"}, Type: corev1.SecretTypeDockerConfigJson,
+					StringData: map[string]string{corev1.DockerConfigJsonKey: "{}"}})
+			},
+			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "no key password", "write a GitHub token there", "githubAppID"},
+			mend: restoresSecret,
+		}),
+		Entry(nil, SpecTimeout(patience), blunder{
+			commit: writesSecret(map[string]string{"githubAppID": "mainstem", "githubAppInstallationID": "2", "githubAppPrivateKey": malformedKey}),
+			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "githubAppID is malformed", "digits only"},
+			mend: restoresSecret,
+		}),
+		Entry(nil, SpecTimeout(patience), blunder{
+			commit: writesSecret(map[string]string{"githubAppID": "1", "githubAppInstallationID": "2", "githubAppPrivateKey": publicKey}),
+			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "not an RSA private key", ".pem file that GitHub gave"},
+			mend: restoresSecret,
+		}),
+		Entry(nil, SpecTimeout(patience), blunder{
+			commit: writesSecret(map[string]string{"githubAppID": "1", "githubAppInstallationID": "2"}),
+			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "no key githubAppPrivateKey", ".pem file that GitHub gave"},
+			mend: restoresSecret,
+		}),
+		Entry(nil, SpecTimeout(patience), blunder{
+			commit: writesSecret(tokenSecret("ghp_withALineEnd\n")),
+			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "password is malformed", "no white space or line end"},
 			mend: restoresSecret,
 		}),
 		Entry(nil, SpecTimeout(patience), blunder{
@@ -131,6 +169,40 @@ var _ = Describe("A mistake about GitHub", func() {
 			And(HaveField("Reason", v1alpha1.PermissionDeniedReason), HaveField("Message", ContainSubstring("contents=write"))),
 		),
 	)
+
+	It("of a token that may not read the repository, or its checks, is told with the permission's name", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		var err error
+		w.repository, err = github.CreateRepository("acme/private"+w.suffix, emulator.RepositoryOptions{DefaultBranch: "main", Private: true})
+		Expect(err).NotTo(HaveOccurred())
+		r := &running{world: w, sha: w.firstCommit()}
+		r.permit(map[string]string{"statuses": "write", "checks": "read"})
+		w.environment(ctx, "develop", "gates: [{name: ci, checks: {required: [build]}}]")
+		w.declare(ctx, developOnly)
+		w.unreachable(ctx, v1alpha1.PermissionDeniedReason, "acme/private#", "contents=read")
+		Expect(w.objects(ctx)).To(BeEmpty())
+
+		By("reading the repository, and not its checks")
+		r.permit(map[string]string{"statuses": "write", "contents": "read"})
+		w.reachable(ctx)
+		Eventually(func() v1alpha1.GateStatus { return w.gate(ctx, "develop", "environment/ci") }).WithContext(ctx).Should(And(
+			HaveField("Outcome", v1alpha1.GateUnknown), HaveField("Reason", v1alpha1.PermissionDeniedReason),
+			HaveField("Message", ContainSubstring("checks=read"))), w.told(ctx))
+		Expect(w.objects(ctx)).To(BeEmpty())
+
+		r.permit(nil)
+		w.pass(r.sha, "build")
+		w.runs(ctx, "develop", r.sha)
+	}, SpecTimeout(patience))
+
+	It("of pointing to a repository without a commit is told, and the first commit goes in", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		w.environment(ctx, "main", "")
+		w.declare(ctx, "- {name: main#, source: {branch: main}}")
+		w.refused(ctx, v1alpha1.BranchNotFoundReason, "no branch main", "acme/app#", "push it")
+		Expect(w.objects(ctx)).To(BeEmpty())
+		w.runs(ctx, "main", w.commit("main", "first"))
+	}, SpecTimeout(patience))
 
 	It("of a token that may not write statuses stops nothing, and is told with the permission's name", func(ctx SpecContext) {
 		w := newWorld(ctx)

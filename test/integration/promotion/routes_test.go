@@ -99,6 +99,27 @@ var _ = Describe("The way into an environment", func() {
 		}
 	}, SpecTimeout(patience*3))
 
+	It("leads through branches with Unicode and what a shell would take for its own", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		const develop, main = "größe/版本;$(touch-x)`id`&|<>'\"#%2F!", "$HOME/#1=%00+"
+		first := w.commit("main", "first")
+		Expect(w.repository.CreateBranch(develop, first)).To(Succeed())
+		Expect(w.repository.CreateBranch(main, first)).To(Succeed())
+		w.environment(ctx, "develop", "")
+		w.environment(ctx, "main", "", "develop")
+		app := w.draft("- {name: develop#, source: {branch: x}}\n- {name: main#, source: {branch: x}, pullRequest: {}}")
+		app.Spec.Environments[0].Source.Branch = develop
+		app.Spec.Environments[1].Source.Branch = main
+		w.submit(ctx, app)
+		w.runs(ctx, "main", first)
+		second := w.write(develop, "second", "second")
+		w.runs(ctx, "main", w.merges(ctx, 1))
+		pull, _ := w.repository.PullRequest(1)
+		Expect(pull).To(And(HaveField("HeadSHA", second), HaveField("BaseRef", main), HaveField("HeadRef", "mainstem/"+instance+"/"+main)))
+		Expect(w.source(ctx, w.made(ctx, "develop").Spec.SourceRef.Name).Spec.Reference).To(HaveField("Branch", develop))
+		Expect(github.Mismatches()).To(BeEmpty())
+	}, SpecTimeout(patience*2))
+
 	It("is what GitHub publishes, in range and not in draft", func(ctx SpecContext) {
 		w := newWorld(ctx)
 		first := w.commit("main", "first")

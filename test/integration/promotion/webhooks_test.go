@@ -136,6 +136,28 @@ var _ = Describe("A webhook", func() {
 		r.runs(ctx, "develop", r.commit("develop", "second"))
 	}, SpecTimeout(patience))
 
+	It("that is replayed is taken again, and nothing happens twice", func(ctx SpecContext) {
+		w := journeyWorld(ctx)
+		w.declare(ctx, travelling, hourly)
+		sha, merge := w.travel(ctx)
+		w.once(sha, merge)
+		Eventually(github.WebhooksIdle).WithContext(ctx).Should(BeTrue())
+		before := w.objects(ctx)
+		replayed := 0
+		for _, d := range github.Deliveries() {
+			if d.Repository != w.repository.FullName() || d.Status != http.StatusAccepted {
+				continue
+			}
+			Expect(post(ctx, delivery{method: http.MethodPost, contentType: "application/json", event: d.Event,
+				signature: emulator.Sign(webhookSecret, d.Payload), body: d.Payload})).To(Equal(http.StatusAccepted), d.Event)
+			replayed++
+		}
+		Expect(replayed).To(BeNumerically(">", 5))
+		w.looksAgain(ctx)
+		w.once(sha, merge)
+		Expect(w.objects(ctx)).To(Equal(before))
+	}, SpecTimeout(patience))
+
 	It("wakes only the Applications whose own secret signed it", func(ctx SpecContext) {
 		r := newRunning(ctx, hourly)
 		other := newWorld(ctx)
