@@ -49,7 +49,9 @@ var _ = Describe("An approval", func() {
 		_, err = w.robot(ctx, "approve").decides(ctx, promotion, v1alpha1.DecisionApprove)
 		Expect(err).To(MatchError(ContainSubstring("is a service account, and only people approve")))
 		anna := w.person(ctx, "anna", "approve")
-		_, err = (&person{world: w, name: "somebody", client: anna.client}).decides(ctx, promotion, v1alpha1.DecisionApprove)
+		somebody := *anna.Person
+		somebody.Name = "somebody"
+		_, err = (&person{Person: &somebody, world: w, client: anna.client}).decides(ctx, promotion, v1alpha1.DecisionApprove)
 		Expect(err).To(MatchError(ContainSubstring("approve in your own name")))
 		w.staysEmpty(ctx, "main")
 
@@ -181,10 +183,10 @@ var _ = Describe("A Hold", func() {
 			Expect(err).NotTo(HaveOccurred())
 			next := w.commit("main", "while held for "+scope.what)
 			w.runs(ctx, "develop", next)
-			w.waits(ctx, "main", "hold: audit of main")
+			w.waits(ctx, "main", "hold: an audit")
 			w.staysAt(ctx, "main", at)
 			Expect(w.gate(ctx, "main", "hold").Message).To(Equal(fmt.Sprintf(
-				"held: audit of main (%s); delete Hold %s/%s to resume", holly.name, scope.namespace, hold.Name)))
+				"held: an audit (%s); delete Hold %s/%s to resume", holly.name, scope.namespace, hold.Name)))
 
 			Expect(holly.client.Delete(ctx, hold)).To(Succeed())
 			w.runs(ctx, "main", next)
@@ -208,7 +210,7 @@ var _ = Describe("A Hold", func() {
 		hold, err := holly.holds(ctx, w.namespace, "main", func(spec *v1alpha1.HoldSpec) { spec.Until = &until })
 		Expect(err).NotTo(HaveOccurred())
 		second := w.commit("main", "second")
-		w.waits(ctx, "main", "hold: audit of main")
+		w.waits(ctx, "main", "hold: an audit")
 		Expect(w.gate(ctx, "main", "hold").Until).To(HaveField("Time", BeTemporally("==", until.Time)))
 
 		paula := w.person(ctx, "paula", "promote", "bypass")

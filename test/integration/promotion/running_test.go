@@ -24,6 +24,7 @@ import (
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	emulator "github.com/mainstem-dev/mainstem/test/github"
+	"github.com/mainstem-dev/mainstem/test/tenant"
 )
 
 // running is a world whose develop runs the head of its branch, and whose repository is asked every second.
@@ -133,9 +134,7 @@ func (w *world) secret(ctx context.Context, data map[string]string) {
 }
 
 // tokenSecret is the content of a Secret with a token.
-func tokenSecret(token string) map[string]string {
-	return map[string]string{"username": "mainstem-bot", "password": token, "webhookSecret": webhookSecret}
-}
+func tokenSecret(token string) map[string]string { return tenant.TokenSecret(token) }
 
 // objects are the Flux objects of the world's namespace with their versions: equal only where nobody wrote any of them.
 func (w *world) objects(ctx context.Context) map[string]string {

@@ -12,14 +12,11 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -29,6 +26,7 @@ import (
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/render"
 	emulator "github.com/mainstem-dev/mainstem/test/github"
+	"github.com/mainstem-dev/mainstem/test/tenant"
 )
 
 type clientScheme = runtime.Scheme
@@ -37,6 +35,7 @@ var worlds atomic.Int64
 
 // world is what one spec has for itself: a namespace, a repository, and Environments whose names nobody else uses.
 type world struct {
+	tenant     *tenant.Tenant
 	namespace  string
 	repository *emulator.Repository
 	suffix     string
@@ -45,38 +44,24 @@ type world struct {
 	app string
 }
 
-const webhookSecret = "it's a secret between us"
+const webhookSecret = tenant.WebhookSecret
 
 func newWorld(ctx context.Context) *world {
 	GinkgoHelper()
-	n := worlds.Add(1)
-	w := &world{namespace: fmt.Sprintf("team%d", n), suffix: fmt.Sprintf("%d", n), token: fmt.Sprintf("ghp_token%d", n), app: "podinfo"}
-	github.AddToken(emulator.Token{Value: w.token, Login: "mainstem-bot"})
-	var err error
-	w.repository, err = github.CreateRepository(fmt.Sprintf("acme/app%d", n), emulator.RepositoryOptions{DefaultBranch: "main"})
+	shared := &tenant.Cluster{Admin: admin, Config: server.Admin, GitHub: github, Webhooks: webhookURL}
+	made, err := shared.New(ctx, worlds.Add(1))
 	Expect(err).NotTo(HaveOccurred())
-	w.repository.AddWebhook(webhookURL, webhookSecret)
-	create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})
-	create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "mainstem-deployer"}})
-	create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "github"},
-		StringData: map[string]string{"username": "mainstem-bot", "password": w.token, "webhookSecret": webhookSecret}})
-	return w
+	return &world{tenant: made, namespace: made.Namespace, repository: made.Repository, suffix: made.Own(""), token: made.Token, app: "podinfo"}
 }
 
 // env is the name of an Environment of this world.
-func (w *world) env(name string) v1alpha1.EnvironmentName {
-	return v1alpha1.EnvironmentName(name + w.suffix)
-}
+func (w *world) env(name string) v1alpha1.EnvironmentName { return w.tenant.Env(name) }
 
-// environment declares an Environment; spec is YAML that is merged over what every one of them has.
+// environment declares an Environment; spec is YAML with what else it says.
 func (w *world) environment(ctx context.Context, name, spec string, after ...string) {
 	GinkgoHelper()
-	environment := &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Name: string(w.env(name))}}
-	Expect(yaml.Unmarshal([]byte(spec), &environment.Spec)).To(Succeed())
-	environment.Spec.Target.ServiceAccountName = "mainstem-deployer"
-	for _, up := range after {
-		environment.Spec.After = append(environment.Spec.After, w.env(up))
-	}
+	environment, err := w.tenant.Environment(name, spec, after...)
+	Expect(err).NotTo(HaveOccurred())
 	create(ctx, environment)
 	DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(admin.Delete(ctx, environment))).To(Succeed()) })
 }
@@ -105,13 +90,8 @@ func (w *world) called(app string) *world {
 
 func (w *world) draft(environments string) *v1alpha1.Application {
 	GinkgoHelper()
-	app := &v1alpha1.Application{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: w.app}}
-	spec := fmt.Sprintf(`
-repository: {url: %q, secretRef: {name: github}, interval: 1h}
-deploy: {kustomize: {path: "./deploy/${environment}"}}
-environments:
-%s`, strings.TrimSuffix(w.repository.CloneURL(), ".git"), strings.ReplaceAll(environments, "#", w.suffix))
-	Expect(yaml.UnmarshalStrict([]byte(spec), &app.Spec)).To(Succeed())
+	app, err := w.tenant.Application(w.app, `{kustomize: {path: "./deploy/${environment}"}}`, environments)
+	Expect(err).NotTo(HaveOccurred())
 	return app
 }
 
@@ -213,24 +193,6 @@ func (w *world) promotions(ctx context.Context, env string) []v1alpha1.Promotion
 // release is the Release of a commit and tag.
 func (w *world) release(ctx context.Context, commit, tag string) string {
 	return render.ReleaseName(w.app, commit, tag)
-}
-
-// as is a client of a person, who has verbs on all Environments and may write records.
-func (w *world) as(ctx context.Context, person string, verbs ...string) client.Client {
-	GinkgoHelper()
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: person + w.suffix}, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{v1alpha1.Group}, Resources: []string{"promotions", "approvals", "holds"}, Verbs: []string{"*"}},
-	}}
-	if len(verbs) > 0 {
-		role.Rules = append(role.Rules, rbacv1.PolicyRule{APIGroups: []string{v1alpha1.Group}, Resources: []string{"environments"}, Verbs: verbs})
-	}
-	create(ctx, role)
-	create(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: person + w.suffix},
-		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: person + w.suffix}}})
-	c, err := client.New(server.As(person+w.suffix), client.Options{Scheme: clientgoscheme.Scheme})
-	Expect(err).NotTo(HaveOccurred())
-	return c
 }
 
 // rounds numbers the reconciliations that specs ask for.
