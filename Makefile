@@ -17,6 +17,8 @@ BENCH ?= .
 BENCH_PACKAGES ?= ./test/bench
 ## Where make bench writes its figures besides the table.
 BENCH_JSON ?= $(BIN)/bench.json
+## How many journeys make e2e runs at the same time; each mostly waits for Flux.
+JOURNEYS ?= 24
 ## More flags for `go test`, such as -race (with CGO_ENABLED=1) or -count=1.
 TEST_FLAGS ?=
 ## 0 builds without a C compiler; one value everywhere lets all targets share the build cache.
@@ -75,7 +77,7 @@ test-unit: ## Run the fast tests: no API server, no Flux.
 
 .PHONY: e2e
 e2e: rig ## Run the journeys against a real control plane and real Flux, and kill the operator on the way.
-	@$(GO_TEST) -tags e2e -count=1 -timeout 30m -v ./test/e2e/... ./test/rig/...
+	@$(GO_TEST) -tags e2e -count=1 -parallel $(JOURNEYS) -timeout 30m -v ./test/e2e/... ./test/rig/...
 	@assets=$$($(RIG) binaries --only envtest); \
 	KUBEBUILDER_ASSETS="$$assets" $(GO_TEST) -tags e2e -count=1 -timeout 15m -v ./test/crash/...
 

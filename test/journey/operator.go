@@ -108,6 +108,9 @@ func (w *World) runOperator(ctx context.Context, kubeconfig string) error {
 	})
 }
 
+// Webhooks is where the operator takes GitHub's deliveries.
+func (w *World) Webhooks() string { return w.webhooks }
+
 // freeAddresses returns loopback addresses that nobody listens on at the moment.
 func freeAddresses(ctx context.Context, count int) (addresses []string, err error) {
 	var listeners []net.Listener
@@ -137,15 +140,17 @@ func (w *World) OperatorLog() ([][]byte, error) {
 }
 
 // Leaks says whether a text holds one of the secrets of this world: the App's key, the webhook secret, the tokens of the
-// operator and of the team, or anything that looks like an installation token.
+// operator and of the team, or anything that looks like a token of GitHub's.
 func (w *World) Leaks(text []byte) error {
 	for _, secret := range w.secrets {
 		if bytes.Contains(text, []byte(secret)) {
 			return errors.New("it holds a secret")
 		}
 	}
-	if bytes.Contains(text, []byte("ghs_")) {
-		return errors.New("it holds an installation token")
+	for _, prefix := range []string{"ghs_", "ghp_"} { // of installation tokens, and of personal ones
+		if bytes.Contains(text, []byte(prefix)) {
+			return errors.New("it holds a token")
+		}
 	}
 	return nil
 }

@@ -1,0 +1,102 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	emulator "github.com/mainstem-dev/mainstem/test/github"
+)
+
+const ciGate = "gates: [{name: ci, checks: {required: [build]}}]"
+
+// throughPullRequests is a team whose main is fed by pull requests from develop and has this spec. Both run the first commit.
+func throughPullRequests(t *testing.T, main string) (w *team, first string) {
+	t.Helper()
+	w = newTeam(t)
+	first = w.begins()
+	w.environment("develop", "")
+	w.environment("main", main, "develop")
+	w.application(`
+- {name: develop#, source: {branch: develop}}
+- {name: main#, source: {branch: main}, pullRequest: {labels: [promotion]}}
+`)
+	w.passes(first, "build")
+	w.runs("main", first)
+	return w, first
+}
+
+func TestAPullRequestThatAPersonMergesTooEarlyIsDeployedOnceTheGatesPass(t *testing.T) {
+	w, first := throughPullRequests(t, ciGate)
+	second := w.writes("develop", "second")
+	w.opens("main", 1, second)
+	merge, err := w.Repository.MergePullRequest(1, emulator.MergeCommit, person)
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Eventually(func() *v1alpha1.PullRequestStatus { return w.state("main").PullRequest }).Should(HaveValue(And(
+		HaveField("State", v1alpha1.PullRequestMerged), HaveField("MergeCommit", merge), HaveField("MergedBy", person))))
+	w.waits("main", "checks: build")
+	w.staysAt("main", first)
+
+	w.passes(second, "build")
+	w.runs("main", merge)
+	promotion := w.succeeds("main", w.release(second))
+	w.Expect(promotion.Status.DeployedRelease).To(Equal(w.release(merge)))
+	w.Expect(w.Repository.PullRequests()).To(HaveLen(1))
+}
+
+func TestAPullRequestThatAPersonClosesIsDeclinedUntilAPersonPromotes(t *testing.T) {
+	w, first := throughPullRequests(t, ciGate)
+	second := w.writes("develop", "second")
+	w.opens("main", 1, second)
+	w.Expect(w.Repository.ClosePullRequest(1, person)).To(Succeed())
+	declined := w.ends("main", w.release(second), v1alpha1.PromotionCancelled, v1alpha1.DeclinedReason)
+	w.passes(second, "build")
+	w.staysAt("main", first)
+	w.waits("main", "was rejected here (Declined)")
+	w.Expect(w.Repository.PullRequests()).To(HaveExactElements(HaveField("State", "closed")))
+
+	// In a later second: times in the API have no parts of one.
+	w.Eventually(time.Now).Should(BeTemporally(">", declined.Status.FinishedAt.Add(time.Second)))
+	_, err := w.person("paula", "promote").promotes("main", w.release(second))
+	w.Expect(err).NotTo(HaveOccurred())
+	w.runs("main", w.merged(2))
+	w.Eventually(func() v1alpha1.LedgerEntry { return w.ledger("main", w.release(second)) }).Should(HaveField("RejectedAt", BeNil()))
+
+	// A newer one goes by itself.
+	third := w.writes("develop", "third")
+	w.opens("main", 3, third)
+	w.passes(third, "build")
+	w.runs("main", w.merged(3))
+}
+
+func TestABranchOfOursThatAPersonPushesToIsStalledAndLeftAlone(t *testing.T) {
+	w, first := throughPullRequests(t, ciGate)
+	second := w.writes("develop", "second")
+	w.opens("main", 1, second)
+	pushed := w.writes(promotionBranch, "one more thing")
+	stalled := w.ends("main", w.release(second), v1alpha1.PromotionPending, v1alpha1.BranchMovedReason)
+	w.Expect(stalled.Status.Message).To(ContainSubstring("somebody pushed " + pushed[:7]))
+	w.Expect(apimeta.IsStatusConditionTrue(stalled.Status.Conditions, v1alpha1.StalledCondition)).To(BeTrue())
+	w.passes(second, "build")
+	w.passes(pushed, "build")
+	w.staysAt("main", first)
+	w.Expect(w.Repository.Head(promotionBranch)).To(Equal(pushed), "it is not overwritten")
+	w.Expect(w.Repository.PullRequests()).To(HaveExactElements(HaveField("State", "open")))
+
+	// Not by something newer either.
+	third := w.writes("develop", "third")
+	w.runs("develop", third)
+	w.passes(third, "build")
+	w.staysAt("main", first)
+	w.Expect(w.Repository.Head(promotionBranch)).To(Equal(pushed))
+
+	// Taking it back mends it.
+	w.Expect(w.Repository.ForcePush(promotionBranch, second)).To(Succeed())
+	w.runs("main", w.merged(1))
+	w.Eventually(func() string { return w.state("main").Current.Commit }).Should(Equal(w.merged(1)))
+}

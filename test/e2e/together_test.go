@@ -1,0 +1,109 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+
+	. "github.com/onsi/gomega"
+
+	emulator "github.com/mainstem-dev/mainstem/test/github"
+	"github.com/mainstem-dev/mainstem/test/journey"
+	"github.com/mainstem-dev/mainstem/test/tenant"
+)
+
+// together says what is not as it must be after all journeys.
+func together(world *journey.World) []string {
+	var problems []string
+	g := NewGomega(func(message string, _ ...int) { problems = append(problems, message) })
+	g.Expect(world.GitHub.Mismatches()).To(BeEmpty(), "everything said to GitHub is as GitHub describes it")
+	expectNoRefusals(g, world)
+	expectCleanLog(g, world)
+	for _, repository := range repositories(world) {
+		expectStatusesOnce(g, repository)
+	}
+	return problems
+}
+
+// expectNoRefusals: the API server refused the operator nothing.
+func expectNoRefusals(g Gomega, world *journey.World) {
+	writes, err := world.Writes()
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(writes).NotTo(BeEmpty(), "the audit log works")
+	for _, write := range writes {
+		// 409 is an answer to optimism and is tried again; what the rights or the policies do not allow is a bug.
+		g.Expect(write.Status).NotTo(BeElementOf(400, 401, 403, 422), fmt.Sprintf("%+v", write))
+	}
+}
+
+// provoked are words of errors that journeys let the operator log, by the namespace that they are about.
+var provoked struct {
+	sync.Mutex
+	words map[string][]string
+}
+
+// expectCleanLog: the operator's log has no error that no journey has provoked, and no secret.
+func expectCleanLog(g Gomega, world *journey.World) {
+	lines, err := world.OperatorLog()
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(lines).NotTo(BeEmpty())
+	for _, line := range lines {
+		var entry struct {
+			Level string `json:"level"`
+		}
+		g.Expect(json.Unmarshal(line, &entry)).To(Succeed(), string(line))
+		if !isProvoked(string(line)) {
+			g.Expect(entry.Level).To(BeElementOf("debug", "info"), string(line))
+		}
+		g.Expect(world.Leaks(line)).To(Succeed(), "a line of level %s", entry.Level)
+		g.Expect(bytes.Contains(line, []byte(tenant.WebhookSecret))).To(BeFalse(), "a line of level %s holds a webhook's secret", entry.Level)
+	}
+}
+
+func isProvoked(line string) bool {
+	provoked.Lock()
+	defer provoked.Unlock()
+	for namespace, words := range provoked.words {
+		if !strings.Contains(line, `"`+namespace+`"`) {
+			continue
+		}
+		for _, word := range words {
+			if strings.Contains(line, word) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// repositories are those of all journeys.
+func repositories(world *journey.World) []*emulator.Repository {
+	all := []*emulator.Repository{world.Team.Repository}
+	for n := int64(1); n <= teams.Load(); n++ {
+		if repository := world.GitHub.Repository(fmt.Sprintf("acme/app%d", n)); repository != nil {
+			all = append(all, repository)
+		}
+	}
+	return all
+}
+
+// expectStatusesOnce: GitHub is never told again what it was told last.
+func expectStatusesOnce(g Gomega, repository *emulator.Repository) {
+	commits := map[string]bool{}
+	for _, effect := range started.GitHub.Effects().In(repository.FullName()).Of(emulator.StatusCreated) {
+		commits[effect.SHA] = true
+	}
+	for commit := range commits {
+		shown := map[string]emulator.Status{}
+		for _, status := range repository.Statuses(commit) {
+			before := shown[status.Context]
+			g.Expect(status.State != before.State || status.Description != before.Description).To(BeTrue(),
+				"%s of %s was told twice that %s is %s (%s)", commit, repository.FullName(), status.Context, status.State, status.Description)
+			shown[status.Context] = status
+		}
+	}
+}
