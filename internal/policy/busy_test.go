@@ -16,15 +16,18 @@ func TestBusyDevelop(t *testing.T) {
 		every time.Duration
 		// checks is how long checks of a commit run.
 		checks time.Duration
-		// flux is how many twentieths of the pause Flux takes for one of the three things that it does for a deploy.
-		flux  int
-		least int
+		// flux is how many twentieths of the pause Flux takes for one of the three things that it does for a deploy, and look how
+		// many Mainstem takes from look to look.
+		flux, look int
+		least      int
 	}{
-		"a soak that is longer than the pause":   {standard().with("main", guarded(soaking(30*time.Minute))), 5 * time.Minute, 0, 1, 4},
-		"a soak and checks":                      {standard().with("main", guarded(checking("build"), soaking(30*time.Minute))), 5 * time.Minute, 8 * time.Minute, 1, 4},
-		"checks that are longer":                 {standard().with("main", guarded(checking("build"))), 5 * time.Minute, 20 * time.Minute, 1, 4},
-		"pinned":                                 {pinned().with("main", guarded(soaking(30*time.Minute))), 5 * time.Minute, 0, 1, 4},
-		"deploys that are longer than the pause": {standard(), 20 * time.Second, 0, 10, 4},
+		"a soak that is longer than the pause":   {standard().with("main", guarded(soaking(30*time.Minute))), 5 * time.Minute, 0, 1, 1, 4},
+		"a soak and checks":                      {standard().with("main", guarded(checking("build"), soaking(30*time.Minute))), 5 * time.Minute, 8 * time.Minute, 1, 1, 4},
+		"checks that are longer":                 {standard().with("main", guarded(checking("build"))), 5 * time.Minute, 20 * time.Minute, 1, 1, 4},
+		"pinned":                                 {pinned().with("main", guarded(soaking(30*time.Minute))), 5 * time.Minute, 0, 1, 1, 4},
+		"deploys that are longer than the pause": {standard(), 20 * time.Second, 0, 10, 1, 4},
+		"looks that are as long as the pause":    {standard(), 2 * time.Second, 0, 1, 20, 4},
+		"the same, pinned":                       {pinned(), 2 * time.Second, 0, 1, 20, 4},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -47,6 +50,9 @@ func TestBusyDevelop(t *testing.T) {
 					for env := range w.flux {
 						w.work(env)
 					}
+				}
+				if ticks%test.look != 0 {
+					continue
 				}
 				if _, err := w.reconcile(); err != nil {
 					t.Fatal(err)

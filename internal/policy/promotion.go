@@ -214,8 +214,9 @@ func superseded(release, promotion string) Step {
 
 // overtakes returns the newer candidate that takes a waiting Promotion's place, or nil. A promotion that a person asked for, that
 // somebody has approved, or that waits for nothing but time or checks that are running, finishes first: otherwise a busy upstream
-// would starve this one. For the same reason one whose gates have passed yields only to one whose gates have passed, too. None of
-// this keeps a promotion that cannot finish.
+// would starve this one. For the same reason one whose gates have passed yields only to one whose gates have passed, too, and only
+// once between two deploys: where commits arrive as fast as Mainstem looks, none would ever be deployed otherwise. None of this
+// keeps a promotion that cannot finish.
 func overtakes(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
 	if s.byHand(p) || p.Spec.Rollback || standstill(s, p.Spec.Environment) != nil {
 		return nil
@@ -234,10 +235,21 @@ func overtakes(s *State, p *v1alpha1.Promotion) *v1alpha1.Release {
 		return next
 	case len(s.approvalsOf(p)) > 0 || onlyComing(results):
 		return nil
-	case passed(results) && !passed(gates(s, entrance{env: p.Spec.Environment, candidate: next})):
+	case passed(results) && (yieldedSinceDeploy(s, p.Spec.Environment) || !passed(gates(s, entrance{env: p.Spec.Environment, candidate: next}))):
 		return nil
 	}
 	return next
+}
+
+// yieldedSinceDeploy says whether a Promotion into an environment has been superseded since a deploy began there last.
+func yieldedSinceDeploy(s *State, env v1alpha1.EnvironmentName) bool {
+	var began time.Time
+	if last := Deployed(s, env); last != nil {
+		began = last.Status.DeployStartedAt.Time
+	}
+	return slices.ContainsFunc(s.promotionsInto(env), func(p *v1alpha1.Promotion) bool {
+		return phase(p) == v1alpha1.PromotionSuperseded && p.Status.FinishedAt != nil && !p.Status.FinishedAt.Time.Before(began)
+	})
 }
 
 // takesOver says that a candidate may take a Release's place: it is newer, or the Release is not on offer any more, because its branch
