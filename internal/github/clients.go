@@ -10,6 +10,7 @@ import (
 
 	gogithub "github.com/google/go-github/v92/github"
 	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
 )
 
 const (
@@ -31,9 +32,10 @@ type Clients struct {
 
 	commits     *forever[Commit]
 	comparisons *forever[Comparison]
-	// merges are the merged pull requests of commits, sent the statuses that were sent last.
+	// merges are the merged pull requests of commits, sent the statuses that were sent last, saying those on their way.
 	merges *lru.Cache[string, PullRequest]
 	sent   *lru.Cache[string, sentStatus]
+	saying singleflight.Group
 
 	mu          sync.Mutex
 	connections *lru.Cache[string, *connection]

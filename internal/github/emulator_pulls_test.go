@@ -2,7 +2,9 @@ package github
 
 import (
 	"errors"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -408,6 +410,25 @@ func TestAStatusIsWrittenOnce(t *testing.T) {
 	}
 	got := w.repository.Statuses(sha)
 	if len(got) != 2 || len([]rune(got[0].Description)) > 140 || got[0].TargetURL != status.TargetURL {
+		t.Errorf("statuses %+v", got)
+	}
+}
+
+// TestAStatusIsWrittenOnceByManyAtATime is two applications of one repository that come to the same conclusion.
+func TestAStatusIsWrittenOnceByManyAtATime(t *testing.T) {
+	w := newWorld(t)
+	sha := w.repository.Head("develop")
+	w.Inject(emulator.Fault{Kind: emulator.Slow, Method: http.MethodPost, Delay: 100 * time.Millisecond})
+	var everybody sync.WaitGroup
+	for range 8 {
+		everybody.Go(func() {
+			if _, err := w.client.EnsureStatus(testContext(t), sha, Status{Context: "mainstem/main", State: StatusPending}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	everybody.Wait()
+	if got := w.repository.Statuses(sha); len(got) != 1 {
 		t.Errorf("statuses %+v", got)
 	}
 }

@@ -35,12 +35,17 @@ type Status struct {
 
 // EnsureStatus makes a status the newest of its context on a commit, and says whether it had to be written. What this
 // process sent last is taken to be GitHub's newest; where it sent none, GitHub's newest is read first, so that a restart
-// writes nothing twice.
+// writes nothing twice. Those who say the same at the same time, such as two applications of a repository, say it once.
 func (c *Client) EnsureStatus(ctx context.Context, sha string, status Status) (written bool, err error) {
 	if err := checkSHA(sha); err != nil {
 		return false, err
 	}
 	status.Description = cut(bounded(status.Description), maxDescription)
+	saying := c.key("status", sha, status.Context, string(status.State), status.Description, status.TargetURL)
+	return share(ctx, &c.clients.saying, saying, func(ctx context.Context) (bool, error) { return c.ensureStatus(ctx, sha, status) })
+}
+
+func (c *Client) ensureStatus(ctx context.Context, sha string, status Status) (written bool, err error) {
 	key := c.key("status", sha, status.Context)
 	last, sent := c.clients.sent.Get(key)
 	if sent && last.Status == status {
