@@ -26,6 +26,32 @@ func (c *Client) Branch(ctx context.Context, branch string) (BranchHead, error) 
 	return BranchHead{Found: true, Commit: commit}, nil
 }
 
+// HeldBy gives the first of some branches that holds a commit, "" where none of them does.
+func (c *Client) HeldBy(ctx context.Context, sha string, branches ...string) (string, error) {
+	for i, branch := range branches {
+		if branch == "" || checkSHA(branch) == nil || slices.Contains(branches[:i], branch) {
+			continue
+		}
+		head, err := c.Branch(ctx, branch)
+		if err != nil {
+			return "", err
+		}
+		if !head.Found {
+			continue
+		}
+		comparison, err := c.Compare(ctx, head.Commit.SHA, sha)
+		switch {
+		case IsNotFound(err): // they have no history in common
+			continue
+		case err != nil:
+			return "", err
+		case comparison.Ahead == 0:
+			return branch, nil
+		}
+	}
+	return "", nil
+}
+
 // readRef gives what heads/… or tags/… points at, "" when it is not there.
 func (c *Client) readRef(ctx context.Context, ref string) (string, error) {
 	found, err := c.lookUpRef(ctx, ref)

@@ -242,3 +242,24 @@ func TestTheRepositoryItselfIsAskedForSeldom(t *testing.T) {
 		t.Errorf("the repository was asked for %d times once a branch was missing, want 2", asked())
 	}
 }
+
+func TestTheBranchThatHoldsACommit(t *testing.T) {
+	w := newWorld(t)
+	start, head := w.repository.Head("main"), w.repository.Head("develop")
+	aside := w.commit("aside", "An island")
+	for _, test := range []struct {
+		sha      string
+		branches []string
+		want     string
+	}{
+		{head, []string{"main", "develop"}, "develop"},
+		{start, []string{"develop", "main"}, "develop"},
+		{head, []string{"main"}, ""},
+		{head, []string{"", head, "gone", "main", "main"}, ""},
+		{aside, []string{"develop", "aside"}, "aside"},
+	} {
+		if got, err := w.client.HeldBy(testContext(t), test.sha, test.branches...); err != nil || got != test.want {
+			t.Errorf("%s of %q: got %q, %v; want %q", test.sha, test.branches, got, err, test.want)
+		}
+	}
+}

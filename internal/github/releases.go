@@ -75,6 +75,7 @@ func releaseFrom(release *gogithub.RepositoryRelease) Release {
 		Name:        release.GetName(),
 		URL:         release.GetHTMLURL(),
 		Prerelease:  release.GetPrerelease(),
+		Target:      release.GetTargetCommitish(),
 		PublishedAt: release.GetPublishedAt().Time,
 	}
 }

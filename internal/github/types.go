@@ -68,6 +68,8 @@ type Release struct {
 	Name       string
 	URL        string
 	Prerelease bool
+	// Target is where the tag was to be made, if it was not there already: a branch or a commit.
+	Target string
 	// PublishedAt is for display; releases are ordered by the semver of their tags.
 	PublishedAt time.Time
 	// TagFound is false when the release's tag does not exist (it was deleted); Commit is zero then.

@@ -48,6 +48,11 @@ func (o *Observer) evidence(ctx context.Context, observation *Observation) bool 
 	for _, sha := range needs.Checks {
 		fetch(ctx, fetcher, state.GitHub.Checks, sha, fetcher.checks)
 	}
+	for i := range needs.Homes {
+		fetch(ctx, fetcher, state.GitHub.Homes, needs.Homes[i].Commit.SHA, func(ctx context.Context, sha string) (string, bool) {
+			return fetcher.home(ctx, sha, needs.Homes[i].Target)
+		})
+	}
 	for _, span := range needs.Distances {
 		fetch(ctx, fetcher, state.GitHub.Distances, span, fetcher.distance)
 	}
@@ -194,6 +199,16 @@ func (f *fetcher) reaches(ctx context.Context, span policy.Span) (leads, known b
 		return false, false
 	}
 	return comparison.Ahead == 0, true
+}
+
+// home is the branch that holds a commit, of those where it most likely is.
+func (f *fetcher) home(ctx context.Context, sha, target string) (string, bool) {
+	branch, err := f.observation.GitHub.HeldBy(ctx, sha, target, f.observation.defaultBranch)
+	if err != nil {
+		f.fail(err)
+		return "", false
+	}
+	return branch, true
 }
 
 func (f *fetcher) pull(ctx context.Context, promotion string, number int) (policy.PullRequest, bool) {

@@ -85,6 +85,8 @@ type Observation struct {
 	Sources map[string]*sourcev1.GitRepository
 	// Pulls are the pull requests as GitHub has them, by the name of their Promotion.
 	Pulls map[string]github.PullRequest
+	// defaultBranch is the repository's.
+	defaultBranch string
 	// FetchedAt is when the oldest part was asked of GitHub.
 	FetchedAt time.Time
 
@@ -116,6 +118,7 @@ func (o *Observer) Observe(ctx context.Context, app *v1alpha1.Application) (*Obs
 				Commits:      map[string]policy.Commit{},
 				Merges:       map[string]policy.Merge{},
 				Checks:       map[string]policy.Checks{},
+				Homes:        map[string]string{},
 				Distances:    map[policy.Span]policy.Distance{},
 				Reaches:      map[policy.Span]bool{},
 				PullRequests: map[string]policy.PullRequest{},

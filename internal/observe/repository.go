@@ -50,6 +50,7 @@ func (o *Observer) repository(ctx context.Context, observation *Observation) err
 		owner, _, _ := strings.Cut(seen.Repository.FullName, "/")
 		state.GitHub.Transferred = !strings.EqualFold(owner, repository.Owner)
 	}
+	observation.defaultBranch = seen.Repository.DefaultBranch
 	if observation.GitHub, err = o.Clients.For(repository, credential); err != nil {
 		state.GitHub.Problem = problemOf(err)
 		return nil
@@ -60,7 +61,7 @@ func (o *Observer) repository(ctx context.Context, observation *Observation) err
 	for i := range seen.Releases {
 		if release := &seen.Releases[i]; release.TagFound {
 			state.GitHub.Published = append(state.GitHub.Published, policy.Published{
-				Tag: release.Tag, URL: release.URL, Prerelease: release.Prerelease, Commit: commitOf(release.Commit),
+				Tag: release.Tag, URL: release.URL, Prerelease: release.Prerelease, Target: release.Target, Commit: commitOf(release.Commit),
 			})
 		}
 	}

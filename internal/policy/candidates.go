@@ -261,13 +261,28 @@ func tagStands(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Rel
 	if routeOf(entry) != routeRelease {
 		return "", ""
 	}
-	for _, other := range s.Releases {
-		if other.Spec.Tag == r.Spec.Tag && other.Spec.Commit != r.Spec.Commit {
-			return ReasonTagMoved, fmt.Sprintf("tag %s was moved between %s and %s: publish another version, or promote one of the two by hand",
-				r.Spec.Tag, short(other.Spec.Commit), short(r.Spec.Commit))
-		}
+	if other := movedTag(s, r); other != nil {
+		return ReasonTagMoved, fmt.Sprintf("tag %s was moved between %s and %s: publish another version, or promote one of the two by hand",
+			r.Spec.Tag, short(other.Spec.Commit), short(r.Spec.Commit))
 	}
 	return "", ""
+}
+
+// movedTag returns a Release of the same tag and another commit, or nil.
+func movedTag(s *State, r *v1alpha1.Release) *v1alpha1.Release {
+	i := slices.IndexFunc(s.Releases, func(other *v1alpha1.Release) bool {
+		return r.Spec.Tag != "" && other.Spec.Tag == r.Spec.Tag && other.Spec.Commit != r.Spec.Commit
+	})
+	if i < 0 {
+		return nil
+	}
+	return s.Releases[i]
+}
+
+// LostItsPin says that Flux can fetch a Release only by a tag that leads to another commit now. What it has fetched already must do:
+// looking again would deploy what nobody has let in.
+func LostItsPin(s *State, r *v1alpha1.Release) bool {
+	return r.Spec.Branch == "" && movedTag(s, r) != nil
 }
 
 func isProven(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.Release) (reason, message string) {

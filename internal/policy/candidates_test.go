@@ -170,3 +170,24 @@ func TestDecideLooksAgainExactly(t *testing.T) {
 		t.Errorf("Decide looks again at %s, want when GitHub may answer, %s", got, want)
 	}
 }
+
+func TestLostItsPin(t *testing.T) {
+	prod := func() *scene { return empty().environment("prod").lists("prod", fromReleases("")) }
+	tests := map[string]struct {
+		given *scene
+		want  bool
+	}{
+		"a tag that stands":                        {prod().release("c1", "", tagged("1.0.0")).release("c2", "", tagged("1.1.0")), false},
+		"a tag that was moved":                     {prod().release("c1", "", tagged("1.0.0")).release("c2", "", tagged("1.0.0")), true},
+		"a tag that was moved, beside a branch":    {prod().release("c1", "main", tagged("1.0.0")).release("c2", "", tagged("1.0.0")), false},
+		"two tags of one commit":                   {prod().release("c1", "", tagged("1.0.0")).release("c1", "", tagged("1.0.1")), false},
+		"no tag, as another Release that has none": {prod().release("c1", "").release("c2", ""), false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := LostItsPin(test.given.State, test.given.Releases[0]); got != test.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+}

@@ -145,9 +145,9 @@ func (d *discovery) branchOf(commit string) string {
 		}
 	}
 	for _, f := range d.found {
-		if f.Commit == commit {
+		if f.Commit == commit && f.Branch != "" {
 			return f.Branch
 		}
 	}
-	return ""
+	return d.state.GitHub.Homes[commit]
 }

@@ -69,6 +69,8 @@ func TestDiscover(t *testing.T) {
 		"prereleases where they are asked for":    {releases(withPrereleases).do(publishing("1.2.0-rc1", "1.1.0")), "1:11#v1.1.0 2:1201#v1.2.0-rc1"},
 		"none that GitHub marks as a prerelease":  {releases().do(publishing("1.2.0")).do(func(s *State) { s.GitHub.Published[0].Prerelease = true }), ""},
 		"a tag of a commit of a branch, with it":  {releases().release("12", "main").do(publishing("1.2.0")), "2:12@main#v1.2.0"},
+		"a tag of a commit that a branch is known to hold, with it": {releases().do(publishing("1.2.0")).
+			do(func(s *State) { s.GitHub.Homes = map[string]string{sha("12"): "release/1.x"} }), "1:12@release/1.x#v1.2.0"},
 		"two tags of one commit as two": {releases().do(publishing("1.2.0")).do(func(s *State) {
 			s.GitHub.Published = append(s.GitHub.Published, Published{Tag: "v1.3.0", Commit: s.GitHub.Published[0].Commit})
 		}), "1:12#v1.2.0 2:12#v1.3.0"},

@@ -21,6 +21,8 @@ type Needs struct {
 	// Distances are the pairs of commits whose distance is needed, and Reaches those of which it must be known whether the one leads to
 	// the other.
 	Distances, Reaches []Span
+	// Homes are the GitHub releases of which it must be known which branch holds their commit.
+	Homes []Published
 	// PullRequests are the Promotions whose pull request must be looked at.
 	PullRequests []*v1alpha1.Promotion
 }
@@ -46,6 +48,7 @@ func BranchNeeds(app *v1alpha1.Application) Needs {
 func EvidenceNeeds(s *State) Needs {
 	s = withLedgers(s)
 	n := &needed{state: s}
+	n.homes()
 	for i := range s.Application.Spec.Environments {
 		entry := &s.Application.Spec.Environments[i]
 		if s.Environments[entry.Name] == nil {
@@ -64,6 +67,18 @@ func EvidenceNeeds(s *State) Needs {
 type needed struct {
 	Needs
 	state *State
+}
+
+// homes asks which branch holds the commit of a GitHub release that no branch is known for, before its Release is made: see
+// discovery.branchOf.
+func (n *needed) homes() {
+	for _, spec := range Discover(n.state) {
+		if spec.Tag == "" || spec.Branch != "" {
+			continue
+		}
+		i := slices.IndexFunc(n.state.GitHub.Published, func(p Published) bool { return p.Tag == spec.Tag && p.Commit.SHA == spec.Commit })
+		n.Homes = append(n.Homes, n.state.GitHub.Published[i])
+	}
 }
 
 // lineage asks which pull request a branch head merged, where neither its commit nor its content proves it, and then the same of

@@ -33,6 +33,9 @@ func briefNeeds(n Needs) string {
 	add("commit", n.Commits)
 	add("merge", n.Merges)
 	add("checks", n.Checks)
+	for i := range n.Homes {
+		add("home of "+n.Homes[i].Tag, []string{n.Homes[i].Commit.SHA})
+	}
 	for _, span := range n.Distances {
 		words = append(words, fmt.Sprintf("distance %s..%s", strings.TrimRight(span.Base, "0"), strings.TrimRight(span.Head, "0")))
 	}
@@ -80,6 +83,9 @@ func TestEvidenceNeeds(t *testing.T) {
 		"the way to what deploys":         {pinned().release("d1", "develop", d).head("develop", "d2").promotion("main", "d1", toldFlux("-1m")), "way d2..d1"},
 		"the way to what is gone back to": {candidate().head("main", "m2").release("m2", "main", enteredIn("main", "-9h")).release("m1", "main", ranIn("main", "-9h")).promotion("main", "m1", by(alice), rollback), "distance m2..m1, distance m2..d1, way m2..m1"},
 		"of an Environment that is gone":  {candidate().do(func(s *State) { delete(s.Environments, "main") }), ""},
+		"the branch of what is released":  {production().do(publishing("1.2.0")), "home of v1.2.0 12"},
+		"no branch where one is known":    {production().release("12", "main").do(publishing("1.2.0")), ""},
+		"no branch of what is known":      {production().release("12", "", tagged("1.2.0")).do(publishing("1.2.0")), ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -91,6 +91,8 @@ type GitHub struct {
 	Published []Published
 	// Commits are facts of single commits by SHA: the merge commits of promotions.
 	Commits map[string]Commit
+	// Homes says which branch holds a commit that a GitHub release is about, by SHA; empty where none does that is known.
+	Homes map[string]string
 	// Merges says which commits merged which pull request, by the merge commit's SHA.
 	Merges map[string]Merge
 	// Checks is the evidence for checks gates by commit.
@@ -122,7 +124,9 @@ type Branch struct {
 type Published struct {
 	Tag, URL   string
 	Prerelease bool
-	Commit     Commit
+	// Target is where GitHub says that the tag was made: mostly a branch.
+	Target string
+	Commit Commit
 }
 
 // Merge says that a commit merged a pull request.

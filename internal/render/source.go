@@ -29,7 +29,7 @@ const (
 // run that commit. So it carries neither an application's label nor an owner.
 //
 // A release that no branch leads to is pinned by its tag, which Flux follows when somebody moves it: whoever uses the
-// artifact compares its commit with the release's.
+// artifact compares its commit with the release's, and suspends a source whose tag was moved.
 //
 // Of the scope it needs Application, Release, Instance and Credential.
 func Source(scope Scope) *sourcev1.GitRepository {

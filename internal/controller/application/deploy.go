@@ -46,16 +46,18 @@ func (c *carrier) deployTo(ctx context.Context, env v1alpha1.EnvironmentName, re
 	scope := c.Observer.Scope(c.observation, env, release)
 	scope.Promotion = c.deployedBy(env)
 	source := render.Source(scope)
+	live := c.observation.Sources[source.Name]
+	fetched := live != nil && observe.ReportedSource(live).Commit == release.Spec.Commit
+	source.Spec.Suspend = fetched && policy.LostItsPin(c.state, release)
 	if c.repositoryUnusable() {
 		// A source that is made now could not be fetched, or from the wrong place. What exists stays as it is.
-		if live := c.observation.Sources[source.Name]; live == nil {
+		if live == nil {
 			return nil
 		}
 	} else if _, err := c.Applier.Apply(ctx, source); err != nil {
 		return c.notOurs(env, err)
 	}
-	live := c.observation.Sources[source.Name]
-	if live == nil || observe.ReportedSource(live).Commit != release.Spec.Commit {
+	if !fetched {
 		return nil // Flux's report about the source brings the next reconciliation.
 	}
 	if c.keepsWhatRuns(env, release) {
