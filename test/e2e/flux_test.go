@@ -30,14 +30,20 @@ func (w *team) kustomization(env string) (*kustomizev1.Kustomization, error) {
 // pinned is the commit that Flux is told to run in an environment; empty where it is told nothing.
 func (w *team) pinned(env string) string {
 	w.t.Helper()
-	applier, err := w.kustomization(env)
-	if apierrors.IsNotFound(err) {
+	if _, err := w.kustomization(env); apierrors.IsNotFound(err) {
 		return ""
 	}
+	return w.source(env).Spec.Reference.Commit
+}
+
+// source reads what the Kustomization of an environment refers to.
+func (w *team) source(env string) *sourcev1.GitRepository {
+	w.t.Helper()
+	applier, err := w.kustomization(env)
 	w.Expect(err).NotTo(HaveOccurred())
 	source := &sourcev1.GitRepository{}
 	w.Expect(w.Admin.Get(w.t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: applier.Spec.SourceRef.Name}, source)).To(Succeed())
-	return source.Spec.Reference.Commit
+	return source
 }
 
 // applied is the commit that the objects in the target namespace of an environment say that they are of; empty where there are none.
@@ -103,11 +109,8 @@ func (w *team) looksAgain() {
 // refetches has Flux fetch the source of an environment again, as it does after a restart, and once a day.
 func (w *team) refetches(env string) {
 	w.t.Helper()
-	applier, err := w.kustomization(env)
-	w.Expect(err).NotTo(HaveOccurred())
-	source := &sourcev1.GitRepository{}
-	key := client.ObjectKey{Namespace: w.Namespace, Name: applier.Spec.SourceRef.Name}
-	w.Expect(w.Admin.Get(w.t.Context(), key, source)).To(Succeed())
+	source := w.source(env)
+	key := client.ObjectKeyFromObject(source)
 	value := fmt.Sprintf("round-%d", rounds.Add(1))
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, value))
 	w.Expect(w.Admin.Patch(w.t.Context(), source, patch)).To(Succeed())
