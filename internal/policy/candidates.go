@@ -309,10 +309,21 @@ func notContained(s *State, entry *v1alpha1.ApplicationEnvironment, r *v1alpha1.
 	case s.alreadyTold(entry.Name, base.Head.SHA):
 		return ReasonAlreadyDeployed, fmt.Sprintf("branch %s has it, and is deployed", entry.Source.Branch)
 	case more && !merges(s, entry.Name, base, r):
-		return ReasonContained, fmt.Sprintf("branch %s contains it already, with %s on top that were not proven upstream: merge %s back, or promote its head with bypass: [proven]",
-			entry.Source.Branch, commits(s.GitHub.Distances[Span{Base: base.Head.SHA, Head: r.Spec.Commit}].Behind), entry.Source.Branch)
+		return ReasonContained, contained(s, entry, r)
 	}
 	return "", ""
+}
+
+// contained says that a base branch has a candidate already, with more on top, and how what is on top gets in.
+func contained(s *State, entry *v1alpha1.ApplicationEnvironment, candidate *v1alpha1.Release) string {
+	branch, head := entry.Source.Branch, s.GitHub.Branches[entry.Source.Branch].Head.SHA
+	named := short(head)
+	if r := s.releaseOf(head, ""); r != nil {
+		named = r.Name
+	}
+	return fmt.Sprintf("branch %s, which contains %s already, with %s on top without proof in %s: merge %s back and let it be proven there, or promote %s with bypass: [proven]",
+		branch, short(candidate.Spec.Commit), commits(s.GitHub.Distances[Span{Base: head, Head: candidate.Spec.Commit}].Behind),
+		joined(s.upstreams(entry.Name)), branch, named)
 }
 
 // baseHolds says that a base branch has the same content as a candidate, or that it contains the candidate with more on top.

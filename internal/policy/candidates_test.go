@@ -120,6 +120,18 @@ func TestCandidatesSayWhy(t *testing.T) {
 	}
 }
 
+// TestWhatABaseContainsIsToldTheSame whether its distance was known before there was a Promotion, or only after.
+func TestWhatABaseContainsIsToldTheSame(t *testing.T) {
+	s := ready().release("m1", "main").head("main", "m1").distance("m1", "d1", 0, 2)
+	before := Candidates(s.State, "main")[0].Message
+	after := step(s.promotion("main", "d1"), "main-d1-1").Message
+	for _, words := range []string{"2 commits on top", "promote m1 with bypass: [proven]"} {
+		if !strings.Contains(before, words) || !strings.Contains(after, words) {
+			t.Errorf("%q and %q do not both say %q", before, after, words)
+		}
+	}
+}
+
 func TestDecide(t *testing.T) {
 	waiting := func() *scene {
 		return standard().release("d1", "develop", ranIn("develop", "-1h")).head("develop", "d1").head("main", "m0").promotion("develop", "d1", succeeded("-5m"))

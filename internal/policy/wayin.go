@@ -45,8 +45,7 @@ func wayIn(s *State, p *v1alpha1.Promotion, candidate *v1alpha1.Release) way {
 		// Nothing to merge: the base is the candidate's content, or its merge, so its head is what is deployed.
 		return way{deploy: s.releaseOf(base.Head.SHA, "")}
 	case more:
-		return way{problem: &Problem{Reason: ReasonContained, Message: fmt.Sprintf("branch %s contains %s already, with %s on top: promote a Release of that branch instead",
-			entry.Source.Branch, short(candidate.Spec.Commit), commits(s.GitHub.Distances[Span{Base: base.Head.SHA, Head: candidate.Spec.Commit}].Behind))}}
+		return way{problem: &Problem{Reason: ReasonContained, Message: contained(s, entry, candidate)}}
 	}
 	if s.GitHub.Archived {
 		return way{problem: archived()}
