@@ -62,10 +62,11 @@ func named(_ context.Context, object client.Object) []reconcile.Request {
 	return nil
 }
 
-// ofKustomization maps a Kustomization to the Application in its labels, or to the one in whose way it stands, or stood.
+// ofKustomization maps a Kustomization to the Application in its labels and to those that apply the same objects, or to the one in
+// whose way it stands, or stood.
 func (r *Reconciler) ofKustomization(ctx context.Context, object client.Object) []reconcile.Request {
 	if name := object.GetLabels()[v1alpha1.ApplicationLabel]; name != "" {
-		return requestFor(object.GetNamespace(), name)
+		return append(requestFor(object.GetNamespace(), name), r.applyingTheSame(ctx, object)...)
 	}
 	var applications v1alpha1.ApplicationList
 	if err := r.Client.List(ctx, &applications, client.InNamespace(object.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
@@ -80,6 +81,23 @@ func (r *Reconciler) ofKustomization(ctx context.Context, object client.Object) 
 		}
 	}
 	return nil
+}
+
+// applyingTheSame maps a Kustomization to the other Applications for which Flux applies what it applies.
+func (r *Reconciler) applyingTheSame(ctx context.Context, object client.Object) []reconcile.Request {
+	var requests []reconcile.Request
+	for _, target := range index.TargetsOf(object) {
+		var appliers kustomizev1.KustomizationList
+		if err := r.Client.List(ctx, &appliers, client.MatchingFields{index.KustomizationsByTarget: target}, client.UnsafeDisableDeepCopy); err != nil {
+			return requests
+		}
+		for i := range appliers.Items {
+			if other := &appliers.Items[i]; other.UID != object.GetUID() {
+				requests = append(requests, requestFor(other.Namespace, other.Labels[v1alpha1.ApplicationLabel])...)
+			}
+		}
+	}
+	return requests
 }
 
 // besides maps an Application that promotes through pull requests to the others of its repository that do: when it goes, or takes
