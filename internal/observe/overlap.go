@@ -22,10 +22,6 @@ import (
 // the two would undo what the other does, for ever. Flux knows only once it has applied both.
 func (o *Observer) overlap(ctx context.Context, observation *Observation, env v1alpha1.EnvironmentName) (*policy.Problem, error) {
 	mine := observation.Kustomizations[env]
-	memory := "overlap/" + string(mine.UID) + "/" + mine.ResourceVersion
-	if o.present.Contains(memory) {
-		return nil, nil
-	}
 	for _, target := range index.TargetsOf(mine) {
 		var appliers kustomizev1.KustomizationList
 		if err := o.Cache.List(ctx, &appliers, client.MatchingFields{index.KustomizationsByTarget: target}, client.UnsafeDisableDeepCopy); err != nil {
@@ -47,7 +43,6 @@ func (o *Observer) overlap(ctx context.Context, observation *Observation, env v1
 			}
 		}
 	}
-	o.present.Add(memory, struct{}{})
 	return nil, nil
 }
 
