@@ -52,7 +52,7 @@ func TestPending(t *testing.T) {
 		"open at what came before":                   {ready().release("d0", "develop").promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestOpen, "d0"), "Pending MergeWaiting +PullRequest"},
 		"open at what a stranger pushed":             {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestOpen, "x1"), "Pending BranchMoved stalled"},
 		"open with another installation's mark":      {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestOpen, "d1", foreign), "Pending PullRequestForeign stalled"},
-		"closed by a person":                         {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestClosed, "d1"), "Cancelled Declined"},
+		"closed by a person":                         {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestClosed, "d1"), "Cancelled Declined +Withdraw"},
 		"that cannot be read": {opened().do(func(s *State) {
 			s.GitHub.PullRequests["main-d1-1"] = PullRequest{Problem: &Problem{Reason: v1alpha1.RateLimitedReason}}
 		}), "Pending RateLimited"},
@@ -88,7 +88,7 @@ func TestPending(t *testing.T) {
 		// In a repository that nobody can write to.
 		"archived, no pull request yet":     {ready().promotion("main", "d1").do(archive), "Pending RepositoryArchived stalled"},
 		"archived, open":                    {opened().do(archive), "Pending RepositoryArchived stalled"},
-		"archived, closed by a person":      {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestClosed, "d1").do(archive), "Cancelled Declined"},
+		"archived, closed by a person":      {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestClosed, "d1").do(archive), "Cancelled Declined +Withdraw"},
 		"archived once it was merged":       {mergedPull().do(archive), "Deploying Deploying m1 by Content"},
 		"archived, the base has it already": {ready().head("main", "d1").promotion("main", "d1").do(archive), "Deploying Deploying d1 by Commit"},
 		"archived, pinned":                  {pinned().release("d1", "develop", ranIn("develop", "-1h")).promotion("main", "d1").do(archive), "Deploying Deploying d1 by Commit"},
@@ -106,16 +106,20 @@ func TestPending(t *testing.T) {
 		"suspended":                     {opened().do(func(s *State) { s.Application.Spec.Suspend = true }), "Pending Suspended"},
 		"not accepted":                  {opened().do(func(s *State) { s.Targets["main"] = &Problem{Reason: v1alpha1.TargetMissingReason} }), "Pending TargetMissing"},
 		"lacks a variable":              {opened().do(needing("main", "version")), "Pending VersionMissing"},
-		"the Application goes":          {opened().do(func(s *State) { s.Application.DeletionTimestamp = at("0s") }), "Cancelled ApplicationGone"},
-		"the entry is gone":             {opened().do(func(s *State) { s.Application.Spec.Environments = s.Application.Spec.Environments[:1] }), "Cancelled EnvironmentGone"},
-		"the Environment is gone":       {opened().do(func(s *State) { delete(s.Environments, "main") }), "Cancelled EnvironmentGone"},
+		"the Application goes":          {opened().do(func(s *State) { s.Application.DeletionTimestamp = at("0s") }), "Cancelled ApplicationGone +Withdraw"},
+		"the entry is gone":             {opened().do(func(s *State) { s.Application.Spec.Environments = s.Application.Spec.Environments[:1] }), "Cancelled EnvironmentGone +Withdraw"},
+		"the Environment is gone":       {opened().do(func(s *State) { delete(s.Environments, "main") }), "Cancelled EnvironmentGone +Withdraw"},
 		"no such Release":               {ready().promotion("main", "d7", by(alice)), "Cancelled ReleaseNotFound"},
 		"bypassing no gate":             {ready(soaking(2*time.Hour)).promotion("main", "d1", by(alice), bypassing("environment/soka")), "Cancelled GateNotFound"},
 		"bypassing a gate of elsewhere": {ready().with("develop", guarded(checking())).promotion("main", "d1", by(alice), bypassing("environment/ci")), "Cancelled GateNotFound"},
 		"bypassing a gate of the team":  {ready().do(func(s *State) { s.entry("main").Gates = []v1alpha1.Gate{soaking(2 * time.Hour)} }).promotion("main", "d1", by(alice), bypassing("application/soak")), "Pending MergeWaiting +PullRequest"},
 		"bypassing what is a gate no more": {ready(soaking(2*time.Hour)).promotion("main", "d1", by(alice), bypassing("environment/soak")).do(advance).with("main", func(e *v1alpha1.Environment) { e.Spec.Gates = nil }),
 			"Pending MergeWaiting +PullRequest"},
-		"somebody says no":              {opened().approval("main-d1-1", bob, v1alpha1.DecisionReject), "Cancelled Rejected"},
+		"somebody says no": {opened().approval("main-d1-1", bob, v1alpha1.DecisionReject), "Cancelled Rejected +Withdraw"},
+		"somebody says no to what has no pull request": {ready().promotion("main", "d1").approval("main-d1-1", bob, v1alpha1.DecisionReject), "Cancelled Rejected"},
+		"somebody says no to what is merged":           {mergedPull(soaking(2*time.Hour)).do(advance).approval("main-d1-1", bob, v1alpha1.DecisionReject), "Cancelled Rejected"},
+		"somebody says no, and another one has its pull request": {opened().promotion("main", "d1", attempt(2), by(alice)).pullRequest("main-d1-2", 4, v1alpha1.PullRequestOpen, "d1").
+			approval("main-d1-1", bob, v1alpha1.DecisionReject), "Cancelled Rejected"},
 		"somebody said no and then yes": {opened().approval("main-d1-1", bob, v1alpha1.DecisionReject).approval("main-d1-1", bob, v1alpha1.DecisionApprove), "Merging Merging +Merge"},
 		"checks have failed":            {opened(checking()).checks("d1", Check{"build", CheckFailure}), "Pending GatesWaiting +PullRequest"},
 	}

@@ -170,6 +170,16 @@ func (w *world) act(s *State, p *v1alpha1.Promotion, step *Step) error {
 	if step.Effect == EffectNone || w.hub.down {
 		return nil
 	}
+	if step.Effect == EffectWithdraw {
+		if pull := w.hub.pulls[p.Status.PullRequest.Number]; pull.State == v1alpha1.PullRequestOpen && s.releaseAt(pull.Head) != nil {
+			if err := w.wrote(); err != nil {
+				return err
+			}
+			pull.State = v1alpha1.PullRequestClosed
+			w.say("withdrew #%d", pull.Number)
+		}
+		return nil
+	}
 	base, candidate := s.Entry(p.Spec.Environment).Source.Branch, s.Release(p.Spec.Release).Spec.Commit
 	if step.Effect == EffectPullRequest {
 		return w.ensurePull(s, p, base, candidate)

@@ -161,10 +161,14 @@ func (o *oracle) never(t *rapid.T, w *world) {
 	if len(w.record.mistakes) > 0 {
 		t.Fatal(w.record.mistakes[0])
 	}
-	no := map[string]bool{}
+	no, proven := map[string]bool{}, map[string]bool{}
 	for _, p := range w.api.promotions {
-		said := phase(p) == v1alpha1.PromotionFailed || p.Status.Reason == v1alpha1.DeclinedReason || p.Status.Reason == v1alpha1.RejectedReason
 		key := string(p.Spec.Environment) + "/" + p.Spec.Release
+		// A no to going back to what ran there says nothing about what it is.
+		goingBack := p.Spec.RequestedBy != operator && proven[key]
+		refused := p.Status.Reason == v1alpha1.DeclinedReason || p.Status.Reason == v1alpha1.RejectedReason
+		said := phase(p) == v1alpha1.PromotionFailed || (refused && !goingBack)
+		proven[key] = proven[key] || (phase(p) == v1alpha1.PromotionSucceeded && p.Status.DeployedRelease == p.Spec.Release)
 		if no[key] && p.Spec.RequestedBy == operator {
 			t.Fatalf("%s was started by itself, although that release had failed or was declined there", p.Name)
 		}

@@ -33,6 +33,9 @@ const (
 	EffectPullRequest Effect = "PullRequest"
 	// EffectMerge : merge the pull request at exactly the candidate's commit, onto exactly Base.
 	EffectMerge Effect = "Merge"
+	// EffectWithdraw : take the pull request and its branch back, where they are Mainstem's and nobody else's. The Promotion is over
+	// whether that works or not.
+	EffectWithdraw Effect = "Withdraw"
 )
 
 // Step is the one next step of one Promotion: what its record should say, and what is to be done for it.
@@ -65,13 +68,26 @@ func nextStep(s *State, p *v1alpha1.Promotion) Step {
 	if phase(p).Terminal() {
 		return Step{Phase: phase(p), Reason: p.Status.Reason, Message: p.Status.Message}
 	}
-	if step, gone := cancelled(s, p); gone {
-		return step
+	step, gone := cancelled(s, p)
+	switch {
+	case gone:
+	case phase(p) == v1alpha1.PromotionDeploying:
+		step = deploying(s, p)
+	default:
+		step = pending(s, p)
 	}
-	if phase(p) == v1alpha1.PromotionDeploying {
-		return deploying(s, p)
+	if step.Phase == v1alpha1.PromotionCancelled && leavesPullRequest(s, p) {
+		step.Effect = EffectWithdraw
 	}
-	return pending(s, p)
+	return step
+}
+
+// leavesPullRequest says that a Promotion has a pull request that is not merged, and that no other one goes on with.
+func leavesPullRequest(s *State, p *v1alpha1.Promotion) bool {
+	pull := p.Status.PullRequest
+	return pull != nil && pull.State != v1alpha1.PullRequestMerged && !slices.ContainsFunc(s.Promotions, func(other *v1alpha1.Promotion) bool {
+		return other.Name != p.Name && !phase(other).Terminal() && other.Status.PullRequest != nil && other.Status.PullRequest.Number == pull.Number
+	})
 }
 
 // cancelled ends a Promotion whose Application, Environment, entry or Release is not there, and one that asks for what cannot be: to

@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/github"
@@ -25,8 +27,15 @@ const effectRetry = 30 * time.Second
 // act does on GitHub what a step asks for, and returns the step as it turned out. Whatever goes wrong there is a reason to wait,
 // told in the Promotion's status.
 func (c *carrier) act(ctx context.Context, promotion *v1alpha1.Promotion, step policy.Step) policy.Step {
-	if step.Effect == policy.EffectNone {
+	switch step.Effect {
+	case policy.EffectNone:
 		return step
+	case policy.EffectWithdraw:
+		if err := c.withdraw(ctx, promotion); err != nil {
+			logf.FromContext(ctx).Error(err, "A pull request could not be withdrawn: it stays on GitHub", "promotion", promotion.Name)
+		}
+		return step
+	case policy.EffectPullRequest, policy.EffectMerge:
 	}
 	if c.observation.GitHub == nil {
 		return waiting(step, "NotObserved", "GitHub could not be asked")
@@ -114,6 +123,39 @@ func (c *carrier) ensurePullRequest(ctx context.Context, promotion *v1alpha1.Pro
 	promotion.Status.PullRequest = &v1alpha1.PullRequestStatus{Number: int64(opened.PullRequest.Number), URL: opened.PullRequest.URL, State: v1alpha1.PullRequestOpen}
 	c.observation.GitHub.Invalidate()
 	return c.updateText(ctx, opened.PullRequest, text)
+}
+
+// withdraw deletes the branch of a Promotion that ended without a merge; GitHub closes its pull request with that. A branch that is not
+// where Mainstem put it, or that another pull request is from, stays, and so does everything while GitHub cannot be asked.
+func (c *carrier) withdraw(ctx context.Context, promotion *v1alpha1.Promotion) error {
+	app, repository := c.state.Application, c.observation.GitHub
+	if repository == nil || c.state.GitHub.Problem != nil || c.state.GitHub.Archived {
+		return nil
+	}
+	pull, err := repository.GetPullRequest(ctx, int(promotion.Status.PullRequest.Number))
+	if err != nil {
+		return err
+	}
+	marker, marked := render.ParseMarker(pull.Body)
+	ours := marked && sameOwner(marker, render.Marker{Instance: c.Observer.Instance, Namespace: app.Namespace, Application: app.Name})
+	branch := render.PullRequestBranch(c.Observer.Instance, pull.Base.Branch)
+	if !ours || pull.State == github.PullRequestMerged || pull.Head.Branch != branch || pull.Head.Repository != pull.Base.Repository {
+		return nil
+	}
+	others, err := repository.FindPullRequests(ctx, branch, pull.Base.Branch)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(others, func(other github.PullRequest) bool {
+		return other.Number != pull.Number && other.State == github.PullRequestOpen
+	}) {
+		return nil
+	}
+	if err := repository.DeleteBranch(ctx, branch, c.ourCommits()...); err != nil {
+		return err
+	}
+	promotion.Status.PullRequest.State = v1alpha1.PullRequestClosed
+	return nil
 }
 
 // updateText keeps a pull request's title and body true. GitHub is asked only where what was observed differs.
