@@ -163,6 +163,8 @@ func (o *Observer) templates(observation *Observation) {
 		templates := policy.Templates{Needs: render.MissingVariables(state.Application, entry, environment, bareRelease())}
 		if err := render.CheckTemplates(state.Application, entry, environment); err != nil {
 			templates.Problem = &policy.Problem{Reason: v1alpha1.UnknownVariableReason, Message: err.Error()}
+		} else if err := render.CheckNamespace(o.scope(observation, entry.Name, bareRelease())); err != nil {
+			templates.Problem = &policy.Problem{Reason: v1alpha1.DeployInvalidReason, Message: err.Error()}
 		}
 		state.Templates[entry.Name] = templates
 	}

@@ -227,3 +227,30 @@ func TestKustomizationRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestCheckNamespace : what no release can make right is refused before one is tried.
+func TestCheckNamespace(t *testing.T) {
+	long := "n-" + strings.Repeat("x", 60)
+	tests := map[string]struct {
+		namespace, says string
+	}{
+		"none":                             {"", ""},
+		"plain":                            {"podinfo-${environment}", ""},
+		"too long":                         {long + "-${environment}", "which no namespace"},
+		"too long with a commit":           {"podinfo-${commit}-${environment}-and-so-on-and-on", "which no namespace"},
+		"with capitals":                    {"Podinfo", `"Podinfo", which no namespace`},
+		"of a variable that there is not":  {"podinfo-${stage}", ""},
+		"of what only some releases have":  {"podinfo-${version}", ""},
+		"of what only some have, too long": {long + "-${branch}", ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			scope := scopeFor(deploying(v1alpha1.KustomizeDeploy{TargetNamespace: test.namespace}))
+			scope.Release.Spec.Branch = ""
+			err := render.CheckNamespace(scope)
+			if (err == nil) != (test.says == "") || (err != nil && !strings.Contains(err.Error(), test.says)) {
+				t.Errorf("got %v, want %q", err, test.says)
+			}
+		})
+	}
+}

@@ -103,13 +103,26 @@ func renderedDeploy(scope Scope) (v1alpha1.KustomizeDeploy, error) {
 	if err != nil {
 		return deploy, err
 	}
-	if namespace := deploy.TargetNamespace; namespace != "" && len(validation.IsDNS1123Label(namespace)) > 0 {
-		field := deployField{name: "targetNamespace"}.path(scope.Entry)
-		return deploy, &TemplateError{Field: field, reason: fmt.Errorf(
-			"becomes %q, which no namespace can be called: use at most 63 lower-case letters, digits and dashes",
-			cutText(namespace, maxName))}
+	return deploy, checkNamespace(scope.Entry, deploy.TargetNamespace)
+}
+
+// CheckNamespace says whether targetNamespace becomes the name of a namespace for the scope's release. Where it uses what that release
+// lacks, nothing is known yet, and nothing is wrong.
+func CheckNamespace(scope Scope) error {
+	namespace, err := expand(MergedDeploy(scope.Application, scope.Entry).TargetNamespace, scope.values())
+	if err != nil {
+		return nil //nolint:nilerr // What is unknown or lacking is told by CheckTemplates and MissingVariables.
 	}
-	return deploy, nil
+	return checkNamespace(scope.Entry, namespace)
+}
+
+func checkNamespace(entry *v1alpha1.ApplicationEnvironment, namespace string) error {
+	if namespace == "" || len(validation.IsDNS1123Label(namespace)) == 0 {
+		return nil
+	}
+	return &TemplateError{Field: deployField{name: "targetNamespace"}.path(entry), reason: fmt.Errorf(
+		"becomes %q, which no namespace can be called: use at most 63 lower-case letters, digits and dashes",
+		cutText(namespace, maxName))}
 }
 
 // releaseAnnotations name the release. notification-controller puts those under event.toolkit.fluxcd.io into its messages

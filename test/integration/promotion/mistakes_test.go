@@ -127,6 +127,12 @@ var _ = Describe("A mistake", func() {
 			mend: lists(`- {name: main#, deploy: {kustomize: {path: "./deploy/${environment}"}}}`),
 		}),
 		Entry(nil, SpecTimeout(patience), mistake{
+			platform: has(`after: [develop#]`),
+			entries:  `- {name: main#, deploy: {kustomize: {targetNamespace: "${app}-of-a-team-that-likes-its-names-long-and-longer-in-${environment}"}}}`,
+			reason:   v1alpha1.DeployInvalidReason, words: []string{"spec.environments[main#].deploy.kustomize.targetNamespace", "which no namespace can be called", "at most 63"},
+			mend: lists(`- {name: main#, deploy: {kustomize: {targetNamespace: "${app}-${environment}"}}}`),
+		}),
+		Entry(nil, SpecTimeout(patience), mistake{
 			platform: has(`{after: [develop#], url: "https://${application}.example.com"}`),
 			entries:  `- {name: main#}`,
 			reason:   v1alpha1.UnknownVariableReason, words: []string{"spec.url of Environment main#", "${application}", "${app}"},

@@ -362,6 +362,12 @@ var _ = Describe("A Promotion by hand", func() {
 		refused := w.finishes(ctx, mistyped, v1alpha1.PromotionCancelled, v1alpha1.GateNotFoundReason)
 		Expect(refused.Status.Message).To(And(ContainSubstring("environment/sign-of, which is no gate"), ContainSubstring("one of environment/sign-off, proven")))
 
+		By("into an Environment that the Application does not list")
+		lost, err := paula.promotes(ctx, "nowhere", w.release(ctx, first, ""))
+		Expect(err).NotTo(HaveOccurred())
+		refused = w.finishes(ctx, lost, v1alpha1.PromotionCancelled, v1alpha1.EnvironmentGoneReason)
+		Expect(refused.Status.Message).To(Equal("the Application does not list Environment " + string(w.env("nowhere"))))
+
 		By("for an Application that is not there either")
 		_, err = paula.promotes(ctx, "main", "gone-000000000000", func(spec *v1alpha1.PromotionSpec) { spec.Application = "gone" })
 		Expect(err).NotTo(HaveOccurred())

@@ -82,6 +82,24 @@ var _ = Describe("A branch that somebody rewrites", func() {
 		w.runs(ctx, "develop", second)
 	}, SpecTimeout(patience*2))
 
+	It("is missing where somebody deletes it: told, and what it has brought goes on running", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		first := w.firstCommit()
+		w.environment(ctx, "main", "")
+		w.declare(ctx, "- {name: main#, source: {branch: develop}}")
+		w.runs(ctx, "main", first)
+		w.settles(ctx, first, "main", "success")
+		before := w.objects(ctx)
+		Expect(w.repository.DeleteBranch("develop")).To(Succeed())
+		w.refused(ctx, v1alpha1.BranchNotFoundReason, "no branch develop", "push it", "main#")
+		w.polls(ctx, 2)
+		Expect(w.objects(ctx)).To(Equal(before))
+		Expect(w.state(ctx, "main").Current).To(HaveField("Commit", first))
+
+		Expect(w.repository.CreateBranch("develop", first)).To(Succeed())
+		w.runs(ctx, "main", w.commit("develop", "second"))
+	}, SpecTimeout(patience))
+
 	It("ends a deploy whose commit Flux can fetch no more, and what is there now goes in", func(ctx SpecContext) {
 		w := newWorld(ctx)
 		first := w.commit("main", "first")
