@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	. "github.com/onsi/gomega"
 
@@ -26,7 +27,16 @@ func together(world *journey.World) []string {
 	for _, repository := range repositories(world) {
 		expectStatusesOnce(g, repository)
 	}
+	expectRest(g, world)
 	return problems
+}
+
+// expectRest: the operator comes to rest, whatever state the journeys have left their Applications in. Sources that nothing refers to are
+// removed a minute after they were made.
+func expectRest(g Gomega, world *journey.World) {
+	g.Eventually(func(g Gomega) {
+		g.Expect(world.WritesSince(time.Now().Add(-idleFor))).To(BeEmpty())
+	}).WithTimeout(patience).WithPolling(time.Second).Should(Succeed(), "nothing is written when there is nothing to do")
 }
 
 // expectNoRefusals: the API server refused the operator nothing.
