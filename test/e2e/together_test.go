@@ -26,6 +26,7 @@ func together(world *journey.World) []string {
 	expectCleanLog(g, world)
 	for _, repository := range repositories(world) {
 		expectStatusesOnce(g, repository)
+		expectOnePullRequest(g, repository)
 	}
 	expectRest(g, world)
 	return problems
@@ -99,6 +100,23 @@ func repositories(world *journey.World) []*emulator.Repository {
 		}
 	}
 	return all
+}
+
+// expectOnePullRequest: never are two promotion pull requests into one branch open at a time.
+func expectOnePullRequest(g Gomega, repository *emulator.Repository) {
+	into, open := map[int]string{}, map[string]int{}
+	for _, effect := range started.GitHub.Effects().In(repository.FullName()) {
+		switch {
+		case effect.Kind == emulator.PullOpened && effect.Source == emulator.SourceAPI:
+			into[effect.Number] = effect.Detail
+			open[effect.Detail]++
+			g.Expect(open[effect.Detail]).To(Equal(1), "promotion pull requests into %s of %s that are open", effect.Detail, repository.FullName())
+		case effect.Kind == emulator.PullClosed || effect.Kind == emulator.PullMerged:
+			if base, ours := into[effect.Number]; ours {
+				open[base]--
+			}
+		}
+	}
 }
 
 // expectStatusesOnce: GitHub is never told again what it was told last.
