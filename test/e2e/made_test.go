@@ -7,7 +7,6 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	. "github.com/onsi/gomega"
 	gomegatypes "github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
@@ -31,14 +30,6 @@ func (w *team) made(env string) *kustomizev1.Kustomization {
 	w.t.Helper()
 	found, err := w.kustomization(env)
 	w.Expect(err).NotTo(HaveOccurred())
-	return found
-}
-
-// source is the GitRepository that the Kustomization of an environment refers to.
-func (w *team) source(env string) *sourcev1.GitRepository {
-	w.t.Helper()
-	found := &sourcev1.GitRepository{}
-	w.Expect(w.Admin.Get(w.t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: w.made(env).Spec.SourceRef.Name}, found)).To(Succeed())
 	return found
 }
 
