@@ -147,7 +147,7 @@ const (
 	PullRequestForeignReason = "PullRequestForeign"
 )
 
-// Labels, annotations and the finalizer of generated objects.
+// Labels, annotations and the finalizer that Mainstem writes.
 const (
 	// ApplicationLabel names the Application that a generated object belongs to.
 	ApplicationLabel = "mainstem.dev/application"
@@ -159,6 +159,9 @@ const (
 	ReleaseAnnotation = "mainstem.dev/release"
 	// PromotionAnnotation names the Promotion that last told Flux to run what a Kustomization deploys.
 	PromotionAnnotation = "mainstem.dev/promotion"
+	// DeliveryAnnotation names, on an Application, the webhook delivery that a replica which does not lead has taken last. It stands
+	// for all Applications of the repository with the same webhook secret.
+	DeliveryAnnotation = "mainstem.dev/delivery"
 	// Finalizer lets Mainstem act on deletion policies before an Application goes.
 	Finalizer = "mainstem.dev/finalizer"
 )

@@ -10,16 +10,17 @@ import (
 	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/mainstem-dev/mainstem/internal/github"
 	"github.com/mainstem-dev/mainstem/internal/receiver"
 )
 
-// addReceiver takes webhook deliveries on every replica. It returns where the Applications come from that they wake.
-func addReceiver(ctx context.Context, mgr ctrl.Manager, o Options, clients *github.Clients) (<-chan event.GenericEvent, error) {
+// addReceiver takes webhook deliveries on every replica. It returns where the Applications come from that they wake: those that this
+// replica took while it leads, and those that another one wrote down.
+func addReceiver(ctx context.Context, mgr ctrl.Manager, o Options, clients *github.Clients) ([]source.Source, error) {
 	if o.WebhookAddress == "0" {
 		return nil, nil
 	}
@@ -31,18 +32,23 @@ func addReceiver(ctx context.Context, mgr ctrl.Manager, o Options, clients *gith
 	if err != nil {
 		return nil, fmt.Errorf("setting the webhook receiver up: %w", err)
 	}
-	memory := receiver.NewMemory(clients)
-	waker := &receiver.ByElection{Elected: mgr.Elected(), Leading: memory, Following: &receiver.Durable{Client: mgr.GetClient()}}
-	handler := receiver.NewHandler(mgr.GetCache(), secrets, waker, counters)
+	memory, durable := receiver.NewMemory(clients), receiver.NewDurable(mgr.GetClient(), counters, ctx.Done())
+	handler, err := receiver.NewHandler(receiver.Options{
+		Applications: mgr.GetCache(), Secrets: secrets, Metrics: counters, Now: time.Now, Stopping: ctx.Done(),
+		Waker: &receiver.ByElection{Elected: mgr.Elected(), Leading: memory, Following: durable},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("setting the webhook receiver up: %w", err)
+	}
 	// It listens from now on: a delivery that comes while the caches fill waits for them. GitHub would not send it again.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.WebhookAddress)
 	if err != nil {
 		return nil, fmt.Errorf("listening for webhooks on %s: %w", o.WebhookAddress, err)
 	}
-	for _, runnable := range []manager.Runnable{memory, &receiver.Server{Listener: listener, Handler: handler}} {
+	for _, runnable := range []manager.Runnable{memory, durable, &receiver.Server{Listener: listener, Handler: handler}} {
 		if err := mgr.Add(runnable); err != nil {
 			return nil, fmt.Errorf("setting the webhook receiver up: %w", err)
 		}
 	}
-	return memory.Channel(), nil
+	return []source.Source{memory.Source(), receiver.NewRelay(mgr.GetCache(), secrets, clients)}, nil
 }

@@ -2,9 +2,10 @@
 // Copyright The Mainstem Authors
 
 // Package receiver is the HTTP endpoint for GitHub's webhooks. A delivery is a hint that something changed: it is verified, the
-// Applications of its repository are found, and they are woken; what changed is then observed as always. Polling converges
-// without any delivery, so nothing here is kept for later.
+// Applications of its repository are found, and those whose own secret signed it are woken; what changed is then observed as
+// always. Polling converges without any delivery.
 //
-// Every replica listens. On the leader the wake-up stays in memory; on any other replica it is one write per Application, so
-// that it reaches the leader, and the delivery is answered only after that.
+// Every replica listens. On the leader the wake-up stays in memory ([Memory]). Any other replica makes one write for a delivery,
+// of an annotation on one of the Applications ([Durable]), and answers after that; the leader sees the write and wakes all that
+// the delivery is about ([Relay]). What the API server does not take in time is answered with 503, and written as soon as it does.
 package receiver

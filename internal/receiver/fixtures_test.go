@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,9 @@ import (
 )
 
 const deliveryOne = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
+
+// deliveries numbers them.
+var deliveries atomic.Int64
 
 func newScheme(t *testing.T) *runtime.Scheme {
 	t.Helper()
@@ -94,16 +98,22 @@ type endpoint struct {
 	client   client.WithWatch
 	waker    *woken
 	now      time.Time
-	// reads counts Secrets that were read; failReads and failList break the API server.
+	stopping chan struct{}
+	// reads counts Secrets that were read; failReads and failList break the API server, and mended says after how many reads it
+	// works again.
 	reads     int
 	failReads error
+	mended    int
 	failList  error
 	mutex     sync.Mutex
 }
 
 func newEndpoint(t *testing.T, objects ...client.Object) *endpoint {
 	t.Helper()
-	e := &endpoint{t: t, waker: &woken{}, registry: prometheus.NewRegistry(), now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	e := &endpoint{
+		t: t, waker: &woken{}, registry: prometheus.NewRegistry(), now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
+		stopping: make(chan struct{}),
+	}
 	e.client = fake.NewClientBuilder().WithScheme(newScheme(t)).WithObjects(objects...).
 		WithIndex(&mainstemv1.Application{}, index.ApplicationsByRepository, index.RepositoryOf).Build()
 	counted := interceptor.NewClient(e.client, interceptor.Funcs{
@@ -111,6 +121,9 @@ func newEndpoint(t *testing.T, objects ...client.Object) *endpoint {
 			e.mutex.Lock()
 			e.reads++
 			err := e.failReads
+			if e.mended > 0 && e.reads > e.mended {
+				err = nil
+			}
 			e.mutex.Unlock()
 			if err != nil {
 				return err
@@ -132,7 +145,13 @@ func newEndpoint(t *testing.T, objects ...client.Object) *endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.handler = NewHandler(counted, secrets, e.waker, metrics)
+	e.handler, err = NewHandler(Options{
+		Applications: counted, Secrets: secrets, Waker: e.waker, Metrics: metrics,
+		Now: func() time.Time { return e.now }, Stopping: e.stopping,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return e
 }
 
@@ -158,11 +177,12 @@ func sign(key, body string) string {
 	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// pushTo is a well-formed push to a repository, signed with a secret.
+// pushTo is a well-formed push to a repository, signed with a secret. Each is another delivery.
 func pushTo(fullName, key string) post {
 	body := pushBody("github.com", fullName)
 	return post{
-		method: http.MethodPost, contentType: "application/json", event: string(github.EventPush), id: deliveryOne,
+		method: http.MethodPost, contentType: "application/json", event: string(github.EventPush),
+		id:   fmt.Sprintf("72d3162e-cc78-11e3-81ab-%012d", deliveries.Add(1)),
 		body: body, signature: sign(key, body),
 	}
 }

@@ -23,9 +23,11 @@ import (
 )
 
 const (
-	// maxConcurrent bounds the deliveries that are handled at once, and so the memory that their bodies take.
+	// maxConcurrent bounds the deliveries that are verified at once, and so the memory that their bodies take.
 	maxConcurrent = 32
-	// handleTimeout bounds everything after the body was read, below GitHub's 10 s.
+	// maxWaking bounds those that are verified and wait for a write.
+	maxWaking = 256
+	// handleTimeout bounds everything, below GitHub's 10 s.
 	handleTimeout = 8 * time.Second
 )
 
@@ -35,15 +37,40 @@ type Handler struct {
 	secrets      *Secrets
 	waker        Waker
 	metrics      *Metrics
+	recent       *recent
+	retrier      retrier
+	timeout      time.Duration
 	slots        chan struct{}
+	waking       chan struct{}
 }
 
-// NewHandler makes a handler. applications reads from a cache with the index [index.ApplicationsByRepository].
-func NewHandler(applications client.Reader, secrets *Secrets, waker Waker, metrics *Metrics) *Handler {
-	return &Handler{
-		applications: applications, secrets: secrets, waker: waker, metrics: metrics,
-		slots: make(chan struct{}, maxConcurrent),
+// Options are what a [Handler] is made of.
+type Options struct {
+	// Applications reads from a cache with the index [index.ApplicationsByRepository].
+	Applications client.Reader
+	// Secrets verifies.
+	Secrets *Secrets
+	// Waker wakes.
+	Waker Waker
+	// Metrics counts.
+	Metrics *Metrics
+	// Now is the clock.
+	Now func() time.Time
+	// Stopping is closed when the process is to end: nothing is attempted again after that.
+	Stopping <-chan struct{}
+}
+
+// NewHandler makes a handler.
+func NewHandler(o Options) (*Handler, error) {
+	taken, err := newRecent(o.Now)
+	if err != nil {
+		return nil, err
 	}
+	return &Handler{
+		applications: o.Applications, secrets: o.Secrets, waker: o.Waker, metrics: o.Metrics, recent: taken,
+		retrier: retrier{stopping: o.Stopping, pauses: shortPauses()}, timeout: handleTimeout,
+		slots: make(chan struct{}, maxConcurrent), waking: make(chan struct{}, maxWaking),
+	}, nil
 }
 
 // answer is how a delivery is answered and counted. Nobody learns from it more than the status says.
@@ -59,7 +86,7 @@ type answer struct {
 //   - 202: the Applications whose secret signed it are awake (a ping wakes none), or it is about nothing that is known here;
 //   - 400, 405, 413, 415: it is not a delivery that GitHub would send, or too large;
 //   - 403: it is about a known repository, and no secret signed it, or it is not signed at all;
-//   - 503: it could not be handled; it is worth redelivering.
+//   - 503: it could not be handled in the time that GitHub waits; it is worth redelivering.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	result := h.receive(w, r)
 	kind := eventLabel(r.Header.Get(github.HeaderEvent))
@@ -102,88 +129,106 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) answer {
 	if !signed(r.Header) {
 		return answer{status: http.StatusForbidden, outcome: outcomeUnsigned}
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), h.timeout)
+	defer cancel()
+	delivery, verified, refused := h.verified(ctx, w, r, decode)
+	if refused != nil {
+		return *refused
+	}
+	return h.wake(ctx, delivery, verified, r.Header.Get(github.HeaderSignature))
+}
+
+// verified reads a delivery and gives whom it is about, or else the answer. Few are read at once.
+func (h *Handler) verified(ctx context.Context, w http.ResponseWriter, r *http.Request, decode decoder) (Delivery, []types.NamespacedName, *answer) {
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	default:
-		return answer{status: http.StatusServiceUnavailable, outcome: outcomeBusy}
+		return Delivery{}, nil, &answer{status: http.StatusServiceUnavailable, outcome: outcomeBusy}
 	}
-	body, failed := readBody(w, r, maxBody(kind))
-	if failed != nil {
-		return *failed
+	kind := r.Header.Get(github.HeaderEvent)
+	body, refused := readBody(w, r, maxBody(kind))
+	if refused != nil {
+		return Delivery{}, nil, refused
 	}
 	payload, err := decode(body)
 	if err != nil {
-		return answer{status: http.StatusBadRequest, outcome: outcomeMalformed}
+		return Delivery{}, nil, &answer{status: http.StatusBadRequest, outcome: outcomeMalformed}
 	}
 	// Until the signature is verified, only the repository's key is used, to find the secrets to verify with.
 	event, err := github.ParseEvent(kind, payload)
 	if err != nil {
-		return answer{status: http.StatusBadRequest, outcome: outcomeMalformed}
+		return Delivery{}, nil, &answer{status: http.StatusBadRequest, outcome: outcomeMalformed}
 	}
 	if strings.HasPrefix(event.StatusContext, render.CommitStatusContext("")) {
 		// Mainstem's own commit statuses come back as events, and nothing follows from them.
-		return answer{status: http.StatusAccepted, outcome: outcomeIgnored}
+		return Delivery{}, nil, &answer{status: http.StatusAccepted, outcome: outcomeIgnored}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
-	defer cancel()
-	return h.handle(ctx, Delivery{ID: deliveryID(r.Header), Event: event}, body, r.Header.Get(github.HeaderSignature))
+	delivery := Delivery{ID: deliveryID(r.Header), Event: event}
+	verified, refused := h.find(ctx, event.Key(), body, r.Header.Get(github.HeaderSignature))
+	return delivery, verified, refused
 }
 
-// handle finds, verifies and wakes.
-func (h *Handler) handle(ctx context.Context, delivery Delivery, body []byte, signature string) answer {
-	ping := delivery.Event.Kind == github.EventPing
-	key := delivery.Event.Key()
+// find gives the Applications of a repository whose own secret signed the body, or else the answer. Where Secrets cannot be read,
+// it tries again.
+func (h *Handler) find(ctx context.Context, key string, body []byte, signature string) ([]types.NamespacedName, *answer) {
 	if key == "" {
 		// Only a ping is about no repository: that of an App or an organisation.
-		return answer{status: http.StatusAccepted, outcome: outcomePinged}
+		return nil, &answer{status: http.StatusAccepted, outcome: outcomePinged}
 	}
 	var applications mainstemv1.ApplicationList
 	if err := h.applications.List(ctx, &applications, client.MatchingFields{index.ApplicationsByRepository: key}, client.UnsafeDisableDeepCopy); err != nil {
-		return unavailable(fmt.Errorf("finding the Applications of a repository: %w", err))
+		return nil, unavailable(fmt.Errorf("finding the Applications of a repository: %w", err))
 	}
 	if len(applications.Items) == 0 {
-		return answer{status: http.StatusAccepted, outcome: outcomeUnknownRepository}
+		return nil, &answer{status: http.StatusAccepted, outcome: outcomeUnknownRepository}
 	}
-	verified, err := h.verify(ctx, applications.Items, body, signature)
-	if len(verified) == 0 {
-		if err != nil {
-			return unavailable(err)
+	used := usersOf(applications.Items)
+	var signers []types.NamespacedName
+	err := h.retrier.persist(ctx, func(ctx context.Context) (err error) {
+		signers, err = h.secrets.signers(ctx, used, body, signature)
+		if err != nil && len(signers) > 0 {
+			log.FromContext(ctx).Error(err, "reading webhook secrets: the Applications that use them are not woken")
+			return nil
 		}
-		return answer{status: http.StatusForbidden, outcome: outcomeForged}
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, unavailable(err)
+	case len(signers) == 0:
+		return nil, &answer{status: http.StatusForbidden, outcome: outcomeForged}
 	}
-	if err != nil {
-		log.FromContext(ctx).Error(err, "reading webhook secrets: the Applications that use them are not woken")
+	var verified []types.NamespacedName
+	for _, secret := range signers {
+		verified = append(verified, used[secret]...)
 	}
-	if ping {
+	return verified, nil
+}
+
+// wake wakes those that a delivery is about.
+func (h *Handler) wake(ctx context.Context, delivery Delivery, verified []types.NamespacedName, signature string) answer {
+	if delivery.Event.Kind == github.EventPing {
 		return answer{status: http.StatusAccepted, outcome: outcomePinged}
 	}
-	if err := h.waker.Wake(ctx, verified, delivery); err != nil {
-		return unavailable(fmt.Errorf("waking the Applications of a repository: %w", err))
+	if h.recent.has(delivery.ID, signature) {
+		return answer{status: http.StatusAccepted, outcome: outcomeRepeated}
 	}
+	select {
+	case h.waking <- struct{}{}:
+		defer func() { <-h.waking }()
+	default:
+		return answer{status: http.StatusServiceUnavailable, outcome: outcomeBusy}
+	}
+	if err := h.waker.Wake(ctx, verified, delivery); err != nil {
+		return *unavailable(fmt.Errorf("waking the Applications of a repository: %w", err))
+	}
+	h.recent.add(delivery.ID, signature)
 	return answer{status: http.StatusAccepted, outcome: outcomeWoken}
 }
 
-// verify gives the Applications whose own secret signed the body. An error is about secrets that could not be read; what was
-// verified all the same is given with it.
-func (h *Handler) verify(ctx context.Context, applications []mainstemv1.Application, body []byte, signature string) ([]types.NamespacedName, error) {
-	users := map[types.NamespacedName][]types.NamespacedName{}
-	for i := range applications {
-		if ref := applications[i].Spec.Repository.SecretRef; ref != nil {
-			secret := types.NamespacedName{Namespace: applications[i].Namespace, Name: ref.Name}
-			users[secret] = append(users[secret], client.ObjectKeyFromObject(&applications[i]))
-		}
-	}
-	signers, err := h.secrets.signers(ctx, users, body, signature)
-	var verified []types.NamespacedName
-	for _, secret := range signers {
-		verified = append(verified, users[secret]...)
-	}
-	return verified, err
-}
-
-func unavailable(err error) answer {
-	return answer{status: http.StatusServiceUnavailable, outcome: outcomeFailed, err: err}
+func unavailable(err error) *answer {
+	return &answer{status: http.StatusServiceUnavailable, outcome: outcomeFailed, err: err}
 }
 
 // readBody reads at most limit bytes; what it gives besides is the answer where that failed.

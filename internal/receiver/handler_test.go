@@ -13,6 +13,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mainstem-dev/mainstem/internal/github"
@@ -31,7 +33,9 @@ func oneApplication(t *testing.T) *endpoint {
 
 func TestASignedDeliveryWakes(t *testing.T) {
 	e := oneApplication(t)
-	e.expect(pushTo("acme/podinfo", keyA), http.StatusAccepted, outcomeWoken, "team-a/podinfo")
+	delivery := pushTo("acme/podinfo", keyA)
+	delivery.id = deliveryOne
+	e.expect(delivery, http.StatusAccepted, outcomeWoken, "team-a/podinfo")
 	if e.waker.ids[0] != deliveryOne {
 		t.Errorf("the delivery is %q, want GitHub's", e.waker.ids[0])
 	}
@@ -194,22 +198,44 @@ func TestALineEndOfTheSecretDoesNotCount(t *testing.T) {
 	e.expect(pushTo("acme/podinfo", keyA), http.StatusAccepted, outcomeWoken, "team-a/podinfo")
 }
 
-func TestAReplayIsHarmless(t *testing.T) {
+func TestAReplayWakesNobody(t *testing.T) {
 	e := oneApplication(t)
+	delivery := pushTo("acme/podinfo", keyA)
+	e.expect(delivery, http.StatusAccepted, outcomeWoken, "team-a/podinfo")
 	for range 3 {
-		e.expect(pushTo("acme/podinfo", keyA), http.StatusAccepted, outcomeWoken, "team-a/podinfo")
+		e.expect(delivery, http.StatusAccepted, outcomeRepeated)
 	}
 	if e.reads != 1 {
 		t.Errorf("the Secret was read %d times in a minute, want once", e.reads)
 	}
+	forged := delivery
+	forged.signature = sign("guessed", delivery.body)
+	e.expect(forged, http.StatusForbidden, outcomeForged)
+	// Another delivery that says the same is another event.
+	e.expect(pushTo("acme/podinfo", keyA), http.StatusAccepted, outcomeWoken, "team-a/podinfo")
+	// A person who has GitHub deliver it once more gets a look for it.
+	e.now = e.now.Add(recentLife)
+	e.expect(delivery, http.StatusAccepted, outcomeWoken, "team-a/podinfo")
+}
+
+func TestADeliveryWithoutAName(t *testing.T) {
+	e := oneApplication(t)
 	unnamed := pushTo("acme/podinfo", keyA)
 	unnamed.id = "not an id of GitHub's"
-	e.send(unnamed)
-	e.send(unnamed)
-	ids := e.waker.ids
-	if last, before := ids[len(ids)-1], ids[len(ids)-2]; last != before || !deliveryPattern.MatchString(last) {
-		t.Errorf("a delivery without a usable name is %q and then %q", before, last)
+	e.expect(unnamed, http.StatusAccepted, outcomeWoken, "team-a/podinfo")
+	e.expect(unnamed, http.StatusAccepted, outcomeRepeated)
+	if id := e.waker.ids[0]; !deliveryPattern.MatchString(id) {
+		t.Errorf("the delivery is called %q", id)
 	}
+}
+
+func TestWhatFailedIsNoReplay(t *testing.T) {
+	e := oneApplication(t)
+	e.waker.fail = errors.New("connection refused")
+	delivery := pushTo("acme/podinfo", keyA)
+	e.expect(delivery, http.StatusServiceUnavailable, outcomeFailed)
+	e.waker.fail = nil
+	e.expect(delivery, http.StatusAccepted, outcomeWoken, "team-a/podinfo")
 }
 
 func TestSecretsAreReadAgain(t *testing.T) {
@@ -254,10 +280,67 @@ func TestWhatCannotBeHandledIsWorthRedelivering(t *testing.T) {
 	for name, breakIt := range tests {
 		t.Run(name, func(t *testing.T) {
 			e := oneApplication(t)
+			close(e.stopping) // nothing is attempted again
 			breakIt(e)
 			e.expect(pushTo("acme/podinfo", keyA), http.StatusServiceUnavailable, outcomeFailed)
 		})
 	}
+}
+
+// Secrets that cannot be read are read again while GitHub waits for an answer.
+func TestAnAPIServerThatComesBackInTime(t *testing.T) {
+	e := oneApplication(t)
+	e.failReads, e.mended = errors.New("connection refused"), 3
+	e.expect(pushTo("acme/podinfo", keyA), http.StatusAccepted, outcomeWoken, "team-a/podinfo")
+	if e.reads != 4 {
+		t.Errorf("the Secret was read %d times, want 4", e.reads)
+	}
+}
+
+func TestAnAPIServerThatStaysAway(t *testing.T) {
+	e := oneApplication(t)
+	e.failReads, e.handler.timeout = errors.New("connection refused"), time.Second
+	e.expect(pushTo("acme/podinfo", keyA), http.StatusServiceUnavailable, outcomeFailed)
+	if e.reads < 2 {
+		t.Error("nobody tried again")
+	}
+}
+
+// What is known of a secret is used while the API server does not answer, but not when it says no, and not forever.
+func TestASecretThatCannotBeReadAgain(t *testing.T) {
+	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "github-app", errors.New("no"))
+	tests := map[string]struct {
+		err     error
+		age     time.Duration
+		status  int
+		outcome outcome
+		woken   []string
+	}{
+		"the API server is away":   {errors.New("connection refused"), 2 * secretLife, http.StatusAccepted, outcomeWoken, []string{"team-a/podinfo"}},
+		"it is away for very long": {errors.New("connection refused"), secretGrace, http.StatusServiceUnavailable, outcomeFailed, nil},
+		"it says that we may not":  {forbidden, 2 * secretLife, http.StatusServiceUnavailable, outcomeFailed, nil},
+		"what is known is young":   {errors.New("connection refused"), secretLife / 2, http.StatusAccepted, outcomeWoken, []string{"team-a/podinfo"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			e := oneApplication(t)
+			close(e.stopping)
+			e.expect(pushTo("acme/podinfo", keyA), http.StatusAccepted, outcomeWoken, "team-a/podinfo")
+			e.failReads, e.now = test.err, e.now.Add(test.age)
+			e.expect(pushTo("acme/podinfo", "guessed"), http.StatusServiceUnavailable, outcomeFailed)
+			e.expect(pushTo("acme/podinfo", keyA), test.status, test.outcome, test.woken...)
+		})
+	}
+}
+
+func TestTooManyWait(t *testing.T) {
+	e := oneApplication(t)
+	for range maxWaking {
+		e.handler.waking <- struct{}{}
+	}
+	e.expect(pushTo("acme/podinfo", keyA), http.StatusServiceUnavailable, outcomeBusy)
+	<-e.handler.waking
+	e.expect(pushTo("acme/podinfo", keyA), http.StatusAccepted, outcomeWoken, "team-a/podinfo")
 }
 
 func TestTooManyAtOnce(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	mainstemv1 "github.com/mainstem-dev/mainstem/api/v1alpha1"
 )
@@ -25,8 +27,8 @@ type Invalidator interface {
 	InvalidateKey(key string)
 }
 
-// Memory wakes within this process: it forgets what was observed of the repository and hands the Applications to whoever reads
-// [Memory.Channel]. Make one with [NewMemory] and add it to the manager.
+// Memory wakes within this process: it forgets what was observed of the repository and hands the Applications to the controller
+// that has [Memory.Source]. Make one with [NewMemory] and add it to the manager.
 type Memory struct {
 	invalidator Invalidator
 	limit       int
@@ -47,9 +49,10 @@ func NewMemory(invalidator Invalidator) *Memory {
 	}
 }
 
-// Channel gives one event for each Application to wake; its object has only a namespace and a name. It is for one reader, the
-// Application controller's source.Channel.
-func (m *Memory) Channel() <-chan event.GenericEvent { return m.events }
+// Source gives the Applications to wake. It is for one controller.
+func (m *Memory) Source() source.Source {
+	return source.Channel(m.events, &handler.EnqueueRequestForObject{})
+}
 
 // Wake never waits for the reader. An Application that is already waiting waits once.
 func (m *Memory) Wake(_ context.Context, applications []types.NamespacedName, delivery Delivery) error {

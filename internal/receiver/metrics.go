@@ -17,6 +17,8 @@ type outcome string
 const (
 	// outcomeWoken : Applications were woken.
 	outcomeWoken outcome = "woken"
+	// outcomeRepeated : the same delivery was taken shortly before.
+	outcomeRepeated outcome = "repeated"
 	// outcomePinged : GitHub tried the webhook.
 	outcomePinged outcome = "pinged"
 	// outcomeIgnored : an event that means nothing here.
@@ -59,16 +61,25 @@ func eventLabel(kind string) string {
 // Metrics counts deliveries.
 type Metrics struct {
 	deliveries *prometheus.CounterVec
+	unwritten  prometheus.Gauge
 }
 
-// NewMetrics registers mainstem_webhook_deliveries_total{event,outcome}.
+// NewMetrics registers mainstem_webhook_deliveries_total{event,outcome} and mainstem_webhook_unwritten.
 func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
-	deliveries := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "mainstem_webhook_deliveries_total",
-		Help: "Webhook deliveries from GitHub, by event and by what became of them.",
-	}, []string{"event", "outcome"})
-	if err := registerer.Register(deliveries); err != nil {
-		return nil, fmt.Errorf("registering the metrics of the webhook receiver: %w", err)
+	m := &Metrics{
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mainstem_webhook_deliveries_total",
+			Help: "Webhook deliveries from GitHub, by event and by what became of them.",
+		}, []string{"event", "outcome"}),
+		unwritten: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "mainstem_webhook_unwritten",
+			Help: "Wake-ups of failed webhook deliveries that this replica will write once the API server takes them.",
+		}),
 	}
-	return &Metrics{deliveries: deliveries}, nil
+	for _, collector := range []prometheus.Collector{m.deliveries, m.unwritten} {
+		if err := registerer.Register(collector); err != nil {
+			return nil, fmt.Errorf("registering the metrics of the webhook receiver: %w", err)
+		}
+	}
+	return m, nil
 }

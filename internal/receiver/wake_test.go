@@ -8,17 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/fluxcd/pkg/apis/meta"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
-	mainstemv1 "github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/github"
 )
 
@@ -56,7 +50,7 @@ func startMemory(t *testing.T, memory *Memory) {
 func next(t *testing.T, memory *Memory) string {
 	t.Helper()
 	select {
-	case got := <-memory.Channel():
+	case got := <-memory.events:
 		return got.Object.GetNamespace() + "/" + got.Object.GetName()
 	case <-time.After(patience):
 		t.Fatal("nothing was handed over")
@@ -88,7 +82,7 @@ func TestMemoryCoalescesAndNeverWaits(t *testing.T) {
 		t.Fatalf("handed over %s", got)
 	}
 	select {
-	case got := <-memory.Channel():
+	case got := <-memory.events:
 		t.Fatalf("handed over %v, which nobody woke", got)
 	default:
 	}
@@ -147,52 +141,5 @@ func TestByElectionAsksTheOneWhoseTurnItIs(t *testing.T) {
 	}
 	if len(following.names) != 2 || len(leading.names) != 1 {
 		t.Errorf("asked the follower %d times and the leader %d times, want 2 and 1", len(following.names), len(leading.names))
-	}
-}
-
-func TestDurable(t *testing.T) {
-	var patches atomic.Int32
-	var fail atomic.Bool
-	one := application("team-a", "one", podinfo, "s")
-	one.Annotations = map[string]string{"note": "kept"}
-	inner := fake.NewClientBuilder().WithScheme(newScheme(t)).WithObjects(one, application("team-a", "two", podinfo, "s")).Build()
-	waker := &Durable{Client: interceptor.NewClient(inner, interceptor.Funcs{
-		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
-			patches.Add(1)
-			if fail.Load() {
-				return errors.New("connection refused")
-			}
-			return c.Patch(ctx, object, patch, options...)
-		},
-	})}
-	requested := func(name string) *mainstemv1.Application {
-		found := &mainstemv1.Application{}
-		if err := inner.Get(t.Context(), client.ObjectKey{Namespace: "team-a", Name: name}, found); err != nil {
-			t.Fatal(err)
-		}
-		return found
-	}
-	wake := func(id string, want int32) {
-		t.Helper()
-		before := patches.Load()
-		if err := waker.Wake(t.Context(), named("one", "two", "gone"), delivery(id)); err != nil {
-			t.Fatal(err)
-		}
-		if got := patches.Load() - before; got != want {
-			t.Errorf("delivery %s cost %d writes, want %d", id, got, want)
-		}
-	}
-	wake("first", 2)
-	if got := requested("one"); got.Annotations[meta.ReconcileRequestAnnotation] != "github-first" || got.Annotations["note"] != "kept" {
-		t.Errorf("annotations are %v", got.Annotations)
-	}
-	wake("first", 0) // a redelivery
-	wake("second", 2)
-	if got := requested("two").Annotations[meta.ReconcileRequestAnnotation]; got != "github-second" {
-		t.Errorf("requested at %q", got)
-	}
-	fail.Store(true)
-	if err := waker.Wake(t.Context(), named("one"), delivery("third")); err == nil {
-		t.Error("a wake-up that was not written was taken for done")
 	}
 }

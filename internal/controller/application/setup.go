@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -28,9 +27,9 @@ import (
 	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
-// SetupWithManager watches everything that may change a decision about an Application. woken brings Applications that a webhook
-// is about; it may be nil.
-func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, woken <-chan event.GenericEvent, options controller.Options) error {
+// SetupWithManager watches everything that may change a decision about an Application. woken bring Applications that a webhook
+// is about.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, woken []source.Source, options controller.Options) error {
 	build := ctrl.NewControllerManagedBy(mgr).
 		Named("application").
 		WithOptions(options).
@@ -44,8 +43,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, woken <-chan event.Gener
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&kustomizev1.Kustomization{}, handler.EnqueueRequestsFromMapFunc(r.ofKustomization)).
 		Watches(&sourcev1.GitRepository{}, handler.EnqueueRequestsFromMapFunc(r.ofSource))
-	if woken != nil {
-		build = build.WatchesRawSource(source.Channel(woken, &handler.EnqueueRequestForObject{}))
+	for _, from := range woken {
+		build = build.WatchesRawSource(from)
 	}
 	return build.Complete(r)
 }
