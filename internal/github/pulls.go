@@ -153,6 +153,14 @@ func pullFrom(found *gogithub.PullRequest) PullRequest {
 	for _, label := range found.GetLabels() {
 		pull.Labels = append(pull.Labels, label.GetName())
 	}
+	if found != nil {
+		for _, user := range found.RequestedReviewers {
+			pull.Reviewers = append(pull.Reviewers, user.GetLogin())
+		}
+		for _, team := range found.RequestedTeams {
+			pull.TeamReviewers = append(pull.TeamReviewers, team.GetSlug())
+		}
+	}
 	return pull
 }
 

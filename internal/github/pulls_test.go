@@ -3,6 +3,7 @@ package github
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -87,7 +88,7 @@ func TestAPullRequestThatAppearsMeanwhileIsTaken(t *testing.T) {
 func TestAPullRequestOutlivesItsLabelsAndReviewers(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case r.Method == http.MethodGet:
+		case r.Method == http.MethodGet: // pull requests, then reviews
 			writeJSON(w, []any{})
 		case strings.HasSuffix(r.URL.Path, "/pulls"):
 			w.WriteHeader(http.StatusCreated)
@@ -106,6 +107,59 @@ func TestAPullRequestOutlivesItsLabelsAndReviewers(t *testing.T) {
 		if opened.Incomplete == nil || !strings.Contains(opened.Incomplete.Error(), what) {
 			t.Errorf("%v does not tell of the %s", opened.Incomplete, what)
 		}
+	}
+}
+
+// Whoever opened a pull request may have died before it asked for reviews: they are asked for when it is found.
+func TestReviewersAreAskedOnceEach(t *testing.T) {
+	tests := map[string]struct {
+		asked, gave []string
+		wanted      string
+	}{
+		"nobody was asked":   {nil, nil, `{"reviewers":["jane","joe"],"team_reviewers":["ops"]}`},
+		"some are asked":     {[]string{"Jane"}, nil, `{"reviewers":["joe"],"team_reviewers":["ops"]}`},
+		"some have reviewed": {[]string{"joe"}, []string{"Jane", "somebody"}, ""},
+		"one has reviewed":   {nil, []string{"jane"}, `{"reviewers":["joe"]}`},
+		"everybody is asked": {[]string{"jane", "joe", "ops"}, nil, ""},
+		"everybody reviewed": {nil, []string{"jane", "joe"}, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			asked := ""
+			pull := pullJSON(7, "x", "acme/podinfo", false)
+			var users, teams, reviews []any
+			for _, name := range test.asked {
+				if name == "ops" {
+					teams = append(teams, map[string]any{"slug": name})
+				} else {
+					users = append(users, map[string]any{"login": name})
+				}
+			}
+			for _, name := range test.gave {
+				reviews = append(reviews, map[string]any{"user": map[string]any{"login": name}, "state": "APPROVED"})
+			}
+			pull["requested_reviewers"], pull["requested_teams"] = users, teams
+			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case strings.HasSuffix(r.URL.Path, "/reviews"):
+					writeJSON(w, reviews)
+				case r.Method == http.MethodGet:
+					writeJSON(w, []any{pull})
+				case strings.HasSuffix(r.URL.Path, "/requested_reviewers"):
+					body, _ := io.ReadAll(r.Body) // compared below
+					asked = strings.TrimSpace(string(body))
+					writeJSON(w, pull)
+				default:
+					t.Errorf("%s %s", r.Method, r.URL.Path)
+				}
+			})
+			opened, err := server.client(t, Options{}).OpenPullRequest(testContext(t), NewPullRequest{
+				Title: "t", Head: "x", Base: "main", Reviewers: []string{"jane", "joe"}, TeamReviewers: []string{"ops"},
+			})
+			if err != nil || opened.Created || opened.Incomplete != nil || asked != test.wanted {
+				t.Errorf("asked %q (%v, %v), want %q", asked, err, opened.Incomplete, test.wanted)
+			}
+		})
 	}
 }
 

@@ -17,7 +17,7 @@ type NewPullRequest struct {
 	Head, Base string
 	// Labels are added; GitHub makes those that do not exist.
 	Labels []string
-	// Reviewers are logins and TeamReviewers team slugs, asked when the pull request is opened.
+	// Reviewers are logins and TeamReviewers team slugs that are asked for a review.
 	Reviewers, TeamReviewers []string
 }
 
@@ -32,7 +32,8 @@ type OpenedPullRequest struct {
 
 // OpenPullRequest gives the open pull request of a head and base, and makes it when there is none. Calling it again makes
 // no second one: an open one is looked for first, and GitHub's refusal of a duplicate is answered by looking again. An
-// existing one keeps its title and body (see [Client.UpdatePullRequest]) and gets the labels that it lacks.
+// existing one keeps its title and body (see [Client.UpdatePullRequest]) and gets the labels and reviewers that it lacks: who
+// opened it may have died before adding them.
 func (c *Client) OpenPullRequest(ctx context.Context, wanted NewPullRequest) (OpenedPullRequest, error) {
 	if existing, err := c.findOpen(ctx, wanted); err != nil || existing != nil {
 		return c.complete(ctx, existing, wanted), err
@@ -61,8 +62,6 @@ func (c *Client) OpenPullRequest(ctx context.Context, wanted NewPullRequest) (Op
 	pull := pullFrom(created)
 	opened := c.complete(ctx, &pull, wanted)
 	opened.Created = true
-	reviewersErr := c.RequestReviewers(ctx, pull.Number, wanted.Reviewers, wanted.TeamReviewers)
-	opened.Incomplete = errors.Join(opened.Incomplete, reviewersErr)
 	return opened, nil
 }
 
@@ -77,24 +76,20 @@ func (c *Client) findOpen(ctx context.Context, wanted NewPullRequest) (*PullRequ
 	return &found[0], nil
 }
 
-// complete adds the labels that a pull request lacks.
+// complete adds the labels and reviewers that a pull request lacks.
 func (c *Client) complete(ctx context.Context, pull *PullRequest, wanted NewPullRequest) OpenedPullRequest {
 	if pull == nil {
 		return OpenedPullRequest{}
 	}
 	labels, err := c.EnsureLabels(ctx, *pull, wanted.Labels)
 	pull.Labels = labels
+	err = errors.Join(err, c.EnsureReviewers(ctx, *pull, wanted.Reviewers, wanted.TeamReviewers))
 	return OpenedPullRequest{PullRequest: *pull, Incomplete: err}
 }
 
 // EnsureLabels adds the labels that a pull request lacks and gives all that it has. Others stay.
 func (c *Client) EnsureLabels(ctx context.Context, pull PullRequest, labels []string) ([]string, error) {
-	var missing []string
-	for _, label := range labels {
-		if !slices.ContainsFunc(pull.Labels, func(has string) bool { return strings.EqualFold(has, label) }) {
-			missing = append(missing, label)
-		}
-	}
+	missing := lacking(labels, pull.Labels)
 	if len(missing) == 0 {
 		return pull.Labels, nil
 	}
@@ -111,16 +106,41 @@ func (c *Client) EnsureLabels(ctx context.Context, pull PullRequest, labels []st
 	return all, nil
 }
 
-// RequestReviewers asks people (logins) and teams (slugs) for a review. GitHub asks nobody when one of them is not a
-// collaborator ([*RefusedError]), and forgives asking again. None given is nothing to do.
-func (c *Client) RequestReviewers(ctx context.Context, number int, reviewers, teams []string) error {
+// lacking are those of the wanted names that are not there; case does not matter.
+func lacking(wanted, there []string) []string {
+	var missing []string
+	for _, name := range wanted {
+		if !slices.ContainsFunc(there, func(has string) bool { return strings.EqualFold(has, name) }) {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+// EnsureReviewers asks those people (logins) and teams (slugs) for a review that are not asked and have not given one. GitHub does
+// not say for which team somebody reviewed: once anybody has, teams are not asked again. GitHub asks nobody when one of them is not
+// a collaborator ([*RefusedError]).
+func (c *Client) EnsureReviewers(ctx context.Context, pull PullRequest, reviewers, teams []string) error {
+	reviewers, teams = lacking(reviewers, pull.Reviewers), lacking(teams, pull.TeamReviewers)
 	if len(reviewers)+len(teams) == 0 {
 		return nil
 	}
 	sdk, owner, name := c.sdk()
-	_, _, err := sdk.PullRequests.RequestReviewers(ctx, owner, name, number, gogithub.ReviewersRequest{Reviewers: reviewers, TeamReviewers: teams})
+	given, _, err := listAll(maxPullPages, func(page gogithub.ListOptions) ([]*gogithub.PullRequestReview, *gogithub.Response, error) {
+		return sdk.PullRequests.ListReviews(ctx, owner, name, pull.Number, &page)
+	})
+	if err != nil {
+		return c.explain(ctx, err, "listing the reviews of pull request #%d", pull.Number)
+	}
+	for _, review := range given {
+		reviewers, teams = lacking(reviewers, []string{review.GetUser().GetLogin()}), nil
+	}
+	if len(reviewers)+len(teams) == 0 {
+		return nil
+	}
+	_, _, err = sdk.PullRequests.RequestReviewers(ctx, owner, name, pull.Number, gogithub.ReviewersRequest{Reviewers: reviewers, TeamReviewers: teams})
 	c.Invalidate()
-	return c.explain(ctx, err, "asking for reviews of pull request #%d", number)
+	return c.explain(ctx, err, "asking for reviews of pull request #%d", pull.Number)
 }
 
 // UpdatePullRequest gives a pull request this title and body, and says whether anything was different.

@@ -31,6 +31,7 @@ var routes = splitRoutes(
 	"/repos/{owner}/{repo}/pulls/{pull_number}/commits",
 	"/repos/{owner}/{repo}/pulls/{pull_number}/merge",
 	"/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
+	"/repos/{owner}/{repo}/pulls/{pull_number}/reviews",
 	"/repos/{owner}/{repo}/releases",
 	"/repos/{owner}/{repo}/statuses/{sha}",
 	"/repos/{owner}/{repo}/tags",

@@ -125,6 +125,8 @@ type PullRequest struct {
 	CommitCount int
 	// Labels are the labels' names.
 	Labels []string
+	// Reviewers are the logins, and TeamReviewers the team slugs, that are asked for a review and have not given one.
+	Reviewers, TeamReviewers []string
 }
 
 // CheckSource says where a check comes from.

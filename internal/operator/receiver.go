@@ -32,9 +32,9 @@ func addReceiver(ctx context.Context, mgr ctrl.Manager, o Options, clients *gith
 	if err != nil {
 		return nil, fmt.Errorf("setting the webhook receiver up: %w", err)
 	}
-	memory, durable := receiver.NewMemory(clients), receiver.NewDurable(mgr.GetClient(), counters, ctx.Done())
+	memory, durable, backlog := receiver.NewMemory(clients), receiver.NewDurable(mgr.GetClient(), ctx.Done()), receiver.NewBacklog(counters)
 	handler, err := receiver.NewHandler(receiver.Options{
-		Applications: mgr.GetCache(), Secrets: secrets, Metrics: counters, Now: time.Now, Stopping: ctx.Done(),
+		Applications: mgr.GetCache(), Secrets: secrets, Backlog: backlog, Metrics: counters, Now: time.Now, Stopping: ctx.Done(),
 		Waker: &receiver.ByElection{Elected: mgr.Elected(), Leading: memory, Following: durable},
 	})
 	if err != nil {
@@ -45,7 +45,7 @@ func addReceiver(ctx context.Context, mgr ctrl.Manager, o Options, clients *gith
 	if err != nil {
 		return nil, fmt.Errorf("listening for webhooks on %s: %w", o.WebhookAddress, err)
 	}
-	for _, runnable := range []manager.Runnable{memory, durable, &receiver.Server{Listener: listener, Handler: handler}} {
+	for _, runnable := range []manager.Runnable{memory, backlog, &receiver.Server{Listener: listener, Handler: handler}} {
 		if err := mgr.Add(runnable); err != nil {
 			return nil, fmt.Errorf("setting the webhook receiver up: %w", err)
 		}

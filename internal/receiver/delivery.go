@@ -17,13 +17,18 @@ import (
 	"github.com/mainstem-dev/mainstem/internal/github"
 )
 
-// Delivery is one verified webhook delivery.
+// Delivery is one webhook delivery.
 type Delivery struct {
 	// ID is the same for every redelivery; letters, digits and dashes, at most 64.
 	ID string
+	// Signature is that of its body, as GitHub writes it.
+	Signature string
 	// Event is what it says.
 	Event github.Event
 }
+
+// name tells it from every other one: the name alone is not signed.
+func (d Delivery) name() string { return d.ID + " " + d.Signature }
 
 // Bounds of bodies. GitHub sends up to 25 MB
 // (https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap), which only a push with very many files nears;

@@ -7,5 +7,6 @@
 //
 // Every replica listens. On the leader the wake-up stays in memory ([Memory]). Any other replica makes one write for a delivery,
 // of an annotation on one of the Applications ([Durable]), and answers after that; the leader sees the write and wakes all that
-// the delivery is about ([Relay]). What the API server does not take in time is answered with 503, and written as soon as it does.
+// the delivery is about ([Relay]). What the API server does not let happen in time is answered with 503, and happens later
+// ([Backlog]).
 package receiver

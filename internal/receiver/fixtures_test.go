@@ -76,6 +76,20 @@ type woken struct {
 	fail  error
 }
 
+// fails lets it fail from now on, or not any more.
+func (w *woken) fails(err error) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.fail = err
+}
+
+// woken are those that were woken.
+func (w *woken) woken() []string {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return slices.Clone(w.names)
+}
+
 func (w *woken) Wake(_ context.Context, applications []types.NamespacedName, delivery Delivery) error {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -146,7 +160,7 @@ func newEndpoint(t *testing.T, objects ...client.Object) *endpoint {
 		t.Fatal(err)
 	}
 	e.handler, err = NewHandler(Options{
-		Applications: counted, Secrets: secrets, Waker: e.waker, Metrics: metrics,
+		Applications: counted, Secrets: secrets, Waker: e.waker, Backlog: NewBacklog(metrics), Metrics: metrics,
 		Now: func() time.Time { return e.now }, Stopping: e.stopping,
 	})
 	if err != nil {
@@ -223,7 +237,9 @@ func (e *endpoint) expect(p post, status int, outcome outcome, woke ...string) {
 	e.t.Helper()
 	label := eventLabel(p.event)
 	before := e.counted(label, outcome)
+	e.waker.mutex.Lock()
 	e.waker.names = nil
+	e.waker.mutex.Unlock()
 	got, body := e.send(p)
 	if got != status {
 		e.t.Errorf("answered %d, want %d", got, status)
@@ -231,8 +247,8 @@ func (e *endpoint) expect(p post, status int, outcome outcome, woke ...string) {
 	if counted := e.counted(label, outcome) - before; counted != 1 {
 		e.t.Errorf("counted %d times as %s/%s, want once", counted, label, outcome)
 	}
-	if !slices.Equal(e.waker.names, woke) {
-		e.t.Errorf("woke %v, want %v", e.waker.names, woke)
+	if names := e.waker.woken(); !slices.Equal(names, woke) {
+		e.t.Errorf("woke %v, want %v", names, woke)
 	}
 	if strings.TrimSpace(body) != http.StatusText(status) {
 		e.t.Errorf("the answer says more than its status: %q", body)

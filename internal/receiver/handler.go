@@ -4,12 +4,13 @@
 package receiver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -19,7 +20,6 @@ import (
 	mainstemv1 "github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/github"
 	"github.com/mainstem-dev/mainstem/internal/index"
-	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
 const (
@@ -36,6 +36,7 @@ type Handler struct {
 	applications client.Reader
 	secrets      *Secrets
 	waker        Waker
+	backlog      *Backlog
 	metrics      *Metrics
 	recent       *recent
 	retrier      retrier
@@ -52,6 +53,8 @@ type Options struct {
 	Secrets *Secrets
 	// Waker wakes.
 	Waker Waker
+	// Backlog takes what fails.
+	Backlog *Backlog
 	// Metrics counts.
 	Metrics *Metrics
 	// Now is the clock.
@@ -67,11 +70,13 @@ func NewHandler(o Options) (*Handler, error) {
 		return nil, err
 	}
 	return &Handler{
-		applications: o.Applications, secrets: o.Secrets, waker: o.Waker, metrics: o.Metrics, recent: taken,
+		applications: o.Applications, secrets: o.Secrets, waker: o.Waker, backlog: o.Backlog, metrics: o.Metrics, recent: taken,
 		retrier: retrier{stopping: o.Stopping, pauses: shortPauses()}, timeout: handleTimeout,
 		slots: make(chan struct{}, maxConcurrent), waking: make(chan struct{}, maxWaking),
 	}, nil
 }
+
+var errBusy = errors.New("too many deliveries wait for the API server")
 
 // answer is how a delivery is answered and counted. Nobody learns from it more than the status says.
 type answer struct {
@@ -86,7 +91,7 @@ type answer struct {
 //   - 202: the Applications whose secret signed it are awake (a ping wakes none), or it is about nothing that is known here;
 //   - 400, 405, 413, 415: it is not a delivery that GitHub would send, or too large;
 //   - 403: it is about a known repository, and no secret signed it, or it is not signed at all;
-//   - 503: it could not be handled in the time that GitHub waits; it is worth redelivering.
+//   - 503: it could not be handled in the time that GitHub waits; it is handled later if that gets possible.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	result := h.receive(w, r)
 	kind := eventLabel(r.Header.Get(github.HeaderEvent))
@@ -131,14 +136,24 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) answer {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.timeout)
 	defer cancel()
-	delivery, verified, refused := h.verified(ctx, w, r, decode)
+	taken, verified, refused := h.verified(ctx, w, r, decode)
 	if refused != nil {
 		return *refused
 	}
-	return h.wake(ctx, delivery, verified, r.Header.Get(github.HeaderSignature))
+	result := h.wake(ctx, taken, verified)
+	switch {
+	case result.outcome == outcomeWoken:
+		h.backlog.drop(verified[0].String()) // this one says all that an earlier one did
+	case result.err != nil && !hopeless(result.err):
+		h.backlog.keep(late{key: verified[0].String(), id: taken.ID, handle: func(ctx context.Context) error {
+			return h.wake(ctx, taken, verified).err
+		}})
+	}
+	return result
 }
 
-// verified reads a delivery and gives whom it is about, or else the answer. Few are read at once.
+// verified reads a delivery and gives whom it is about, in their order, or else the answer. Few are read at once. From then on it
+// has no body any more; one that could not be verified is kept with it, for later.
 func (h *Handler) verified(ctx context.Context, w http.ResponseWriter, r *http.Request, decode decoder) (Delivery, []types.NamespacedName, *answer) {
 	select {
 	case h.slots <- struct{}{}:
@@ -146,32 +161,27 @@ func (h *Handler) verified(ctx context.Context, w http.ResponseWriter, r *http.R
 	default:
 		return Delivery{}, nil, &answer{status: http.StatusServiceUnavailable, outcome: outcomeBusy}
 	}
-	kind := r.Header.Get(github.HeaderEvent)
-	body, refused := readBody(w, r, maxBody(kind))
+	taken, refused := readClaim(w, r, decode)
 	if refused != nil {
 		return Delivery{}, nil, refused
 	}
-	payload, err := decode(body)
-	if err != nil {
-		return Delivery{}, nil, &answer{status: http.StatusBadRequest, outcome: outcomeMalformed}
+	verified, refused := h.find(ctx, taken)
+	if refused != nil && refused.err != nil && !hopeless(refused.err) {
+		h.backlog.keep(late{key: taken.name(), id: taken.ID, bytes: len(taken.body), handle: func(ctx context.Context) error {
+			verified, refused := h.find(ctx, taken)
+			if refused != nil {
+				return refused.err
+			}
+			return h.wake(ctx, taken.Delivery, verified).err
+		}})
 	}
-	// Until the signature is verified, only the repository's key is used, to find the secrets to verify with.
-	event, err := github.ParseEvent(kind, payload)
-	if err != nil {
-		return Delivery{}, nil, &answer{status: http.StatusBadRequest, outcome: outcomeMalformed}
-	}
-	if strings.HasPrefix(event.StatusContext, render.CommitStatusContext("")) {
-		// Mainstem's own commit statuses come back as events, and nothing follows from them.
-		return Delivery{}, nil, &answer{status: http.StatusAccepted, outcome: outcomeIgnored}
-	}
-	delivery := Delivery{ID: deliveryID(r.Header), Event: event}
-	verified, refused := h.find(ctx, event.Key(), body, r.Header.Get(github.HeaderSignature))
-	return delivery, verified, refused
+	return taken.Delivery, verified, refused
 }
 
 // find gives the Applications of a repository whose own secret signed the body, or else the answer. Where Secrets cannot be read,
 // it tries again.
-func (h *Handler) find(ctx context.Context, key string, body []byte, signature string) ([]types.NamespacedName, *answer) {
+func (h *Handler) find(ctx context.Context, taken claim) ([]types.NamespacedName, *answer) {
+	key := taken.Event.Key()
 	if key == "" {
 		// Only a ping is about no repository: that of an App or an organisation.
 		return nil, &answer{status: http.StatusAccepted, outcome: outcomePinged}
@@ -186,7 +196,7 @@ func (h *Handler) find(ctx context.Context, key string, body []byte, signature s
 	used := usersOf(applications.Items)
 	var signers []types.NamespacedName
 	err := h.retrier.persist(ctx, func(ctx context.Context) (err error) {
-		signers, err = h.secrets.signers(ctx, used, body, signature)
+		signers, err = h.secrets.signers(ctx, used, taken.body, taken.Signature)
 		if err != nil && len(signers) > 0 {
 			log.FromContext(ctx).Error(err, "reading webhook secrets: the Applications that use them are not woken")
 			return nil
@@ -203,46 +213,33 @@ func (h *Handler) find(ctx context.Context, key string, body []byte, signature s
 	for _, secret := range signers {
 		verified = append(verified, used[secret]...)
 	}
+	slices.SortFunc(verified, func(a, b types.NamespacedName) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
 	return verified, nil
 }
 
 // wake wakes those that a delivery is about.
-func (h *Handler) wake(ctx context.Context, delivery Delivery, verified []types.NamespacedName, signature string) answer {
+func (h *Handler) wake(ctx context.Context, delivery Delivery, verified []types.NamespacedName) answer {
 	if delivery.Event.Kind == github.EventPing {
 		return answer{status: http.StatusAccepted, outcome: outcomePinged}
 	}
-	if h.recent.has(delivery.ID, signature) {
+	if h.recent.has(delivery) {
 		return answer{status: http.StatusAccepted, outcome: outcomeRepeated}
 	}
 	select {
 	case h.waking <- struct{}{}:
 		defer func() { <-h.waking }()
 	default:
-		return answer{status: http.StatusServiceUnavailable, outcome: outcomeBusy}
+		return answer{status: http.StatusServiceUnavailable, outcome: outcomeBusy, err: errBusy}
 	}
 	if err := h.waker.Wake(ctx, verified, delivery); err != nil {
 		return *unavailable(fmt.Errorf("waking the Applications of a repository: %w", err))
 	}
-	h.recent.add(delivery.ID, signature)
+	h.recent.add(delivery)
 	return answer{status: http.StatusAccepted, outcome: outcomeWoken}
 }
 
 func unavailable(err error) *answer {
 	return &answer{status: http.StatusServiceUnavailable, outcome: outcomeFailed, err: err}
-}
-
-// readBody reads at most limit bytes; what it gives besides is the answer where that failed.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *answer) {
-	if r.ContentLength > limit {
-		return nil, &answer{status: http.StatusRequestEntityTooLarge, outcome: outcomeTooLarge}
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, &answer{status: http.StatusRequestEntityTooLarge, outcome: outcomeTooLarge}
-	case err != nil:
-		return nil, &answer{status: http.StatusBadRequest, outcome: outcomeMalformed}
-	}
-	return body, nil
 }

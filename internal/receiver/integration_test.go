@@ -78,13 +78,13 @@ func startReplica(t *testing.T, config *rest.Config, elected <-chan struct{}) *t
 		requests: workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]()),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	durable := NewDurable(manager.GetClient(), metrics, ctx.Done())
+	durable, backlog := NewDurable(manager.GetClient(), ctx.Done()), NewBacklog(metrics)
 	handler, err := NewHandler(Options{
-		Applications: manager.GetCache(), Secrets: secrets, Metrics: metrics, Now: time.Now, Stopping: ctx.Done(),
+		Applications: manager.GetCache(), Secrets: secrets, Backlog: backlog, Metrics: metrics, Now: time.Now, Stopping: ctx.Done(),
 		Waker: &ByElection{Elected: elected, Leading: r.memory, Following: durable},
 	})
 	g.Expect(err).NotTo(gomega.HaveOccurred())
-	for _, add := range []error{manager.Add(r.memory), manager.Add(durable), manager.Add(&Server{Handler: handler, Listener: listener})} {
+	for _, add := range []error{manager.Add(r.memory), manager.Add(backlog), manager.Add(&Server{Handler: handler, Listener: listener})} {
 		g.Expect(add).NotTo(gomega.HaveOccurred())
 	}
 	ended := make(chan error, 1)

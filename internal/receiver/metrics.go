@@ -61,22 +61,22 @@ func eventLabel(kind string) string {
 // Metrics counts deliveries.
 type Metrics struct {
 	deliveries *prometheus.CounterVec
-	unwritten  prometheus.Gauge
+	backlog    prometheus.Gauge
 }
 
-// NewMetrics registers mainstem_webhook_deliveries_total{event,outcome} and mainstem_webhook_unwritten.
+// NewMetrics registers mainstem_webhook_deliveries_total{event,outcome} and mainstem_webhook_backlog.
 func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mainstem_webhook_deliveries_total",
 			Help: "Webhook deliveries from GitHub, by event and by what became of them.",
 		}, []string{"event", "outcome"}),
-		unwritten: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "mainstem_webhook_unwritten",
-			Help: "Wake-ups of failed webhook deliveries that this replica will write once the API server takes them.",
+		backlog: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "mainstem_webhook_backlog",
+			Help: "Failed webhook deliveries that this replica will handle once the API server answers.",
 		}),
 	}
-	for _, collector := range []prometheus.Collector{m.deliveries, m.unwritten} {
+	for _, collector := range []prometheus.Collector{m.deliveries, m.backlog} {
 		if err := registerer.Register(collector); err != nil {
 			return nil, fmt.Errorf("registering the metrics of the webhook receiver: %w", err)
 		}

@@ -33,9 +33,9 @@ func newRecent(now func() time.Time) (*recent, error) {
 	return &recent{now: now, taken: taken}, nil
 }
 
-func (r *recent) has(id, signature string) bool {
-	at, known := r.taken.Get(id + " " + signature)
+func (r *recent) has(delivery Delivery) bool {
+	at, known := r.taken.Get(delivery.name())
 	return known && r.now().Sub(at) < recentLife
 }
 
-func (r *recent) add(id, signature string) { r.taken.Add(id+" "+signature, r.now()) }
+func (r *recent) add(delivery Delivery) { r.taken.Add(delivery.name(), r.now()) }

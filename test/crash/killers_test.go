@@ -35,16 +35,25 @@ type deaths struct {
 
 func newDeaths() *deaths { return &deaths{counts: map[death]int{}} }
 
-func (d *deaths) of(what death) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.counts[what]
-}
-
 func (d *deaths) add(what death) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.counts[what]++
+}
+
+// missing are those that nobody has died of some kinds of effects.
+func (d *deaths) missing(kinds map[string]int) []death {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var missing []death
+	for effect := range kinds {
+		for _, on := range []side{beforeIt, afterIt} {
+			if what := (death{effect, on}); d.counts[what] == 0 {
+				missing = append(missing, what)
+			}
+		}
+	}
+	return missing
 }
 
 // total counts those on one side.
@@ -60,6 +69,9 @@ func (d *deaths) total(on side) int {
 	return sum
 }
 
+// often is how often an operator dies of the same on one journey: some kinds of effects, as the Application's status, are many.
+const often = 3
+
 // everyEffect kills the operator at every write that it has not seen: before it is carried out, and when it is tried again, after
 // that. What is tried a third time passes.
 type everyEffect struct {
@@ -69,12 +81,13 @@ type everyEffect struct {
 	wants  func(death) bool
 	deaths *deaths
 
-	mu   sync.Mutex
-	done map[string]map[side]bool // by the write's signature
+	mu    sync.Mutex
+	done  map[string]map[side]bool // by the write's signature
+	times map[death]int
 }
 
 func newEveryEffect(victim *replica, concerns func(*write) bool, wants func(death) bool, counts *deaths) *everyEffect {
-	return &everyEffect{victim: victim, concerns: concerns, wants: wants, deaths: counts, done: map[string]map[side]bool{}}
+	return &everyEffect{victim: victim, concerns: concerns, wants: wants, deaths: counts, done: map[string]map[side]bool{}, times: map[death]int{}}
 }
 
 func (k *everyEffect) before(sent *write) bool { return k.survives(sent, beforeIt) }
@@ -94,9 +107,10 @@ func (k *everyEffect) survives(sent *write, on side) bool {
 		return false // its sender has died of another one
 	}
 	what := death{sent.effect(), on}
-	if k.done[sent.signature()][on] || !k.wants(what) {
+	if k.done[sent.signature()][on] || k.times[what] >= often || !k.wants(what) {
 		return true
 	}
+	k.times[what]++
 	k.victim.kill()
 	if k.done[sent.signature()] == nil {
 		k.done[sent.signature()] = map[side]bool{}
@@ -140,24 +154,27 @@ func (k *atRandom) survives(sent *write) bool {
 	return false
 }
 
-// once does something to the operator that tries one kind of effect, instead of the effect, the first time.
+// once does something to the operator that tries one kind of effect, the first time: instead of the effect, or after it.
 type once struct {
 	effect string
+	side   side
 	strike func()
 
 	mu     sync.Mutex
 	struck bool
 }
 
-func (k *once) before(sent *write) bool {
+func (k *once) before(sent *write) bool { return k.survives(sent, beforeIt) }
+
+func (k *once) after(sent *write) bool { return k.survives(sent, afterIt) }
+
+func (k *once) survives(sent *write, on side) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.struck || sent.effect() != k.effect {
+	if k.struck || sent.effect() != k.effect || on != k.side {
 		return true
 	}
 	k.struck = true
 	k.strike()
 	return false
 }
-
-func (k *once) after(*write) bool { return true }

@@ -5,14 +5,13 @@ package crash_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	. "github.com/onsi/gomega"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/render"
@@ -31,7 +30,9 @@ func (w *world) concerns(sent *write) bool {
 	if sent.server == toGitHub {
 		return strings.Contains(sent.path, fmt.Sprintf("/repos/acme/app%d/", w.n))
 	}
-	return strings.Contains(sent.path, "/namespaces/"+w.namespace+"/")
+	_, name, _ := sent.resource()
+	its := strings.Contains(sent.path, "/namespaces/"+w.namespace+"/") || strings.Contains(sent.path, "/namespaces/"+w.namespace+"-")
+	return its || envOf(name) != name && w.env(envOf(name)) == v1alpha1.EnvironmentName(name)
 }
 
 // writes are those about this world that reached GitHub and the API server, by whichever replica.
@@ -40,7 +41,7 @@ func (w *world) writes(replicas ...*replica) []*write {
 	for _, r := range replicas {
 		all = append(all, r.api.carriedOut()...)
 	}
-	all = slices.DeleteFunc(all, func(sent *write) bool { return !w.concerns(sent) })
+	all = slices.DeleteFunc(all, func(sent *write) bool { return !w.concerns(sent) || sent.at.Before(w.since) })
 	slices.SortStableFunc(all, func(a, b *write) int { return a.at.Compare(b.at) })
 	return all
 }
@@ -53,6 +54,7 @@ func (j *journey) expectOnce(replicas ...*replica) {
 	j.expectStatuses()
 	j.expectPromotions()
 	writes := j.writes(replicas...)
+	j.expectDeploys(writes)
 	j.expectNoRepeats(writes)
 	j.expectNoRefusals(writes)
 	j.expect().Expect(shared.github.Mismatches()).To(BeEmpty())
@@ -78,33 +80,95 @@ func (j *journey) expectEffects() {
 	}
 	delete(counts, emulator.StatusCreated) // have a check of their own
 	delete(counts, emulator.PullEdited)    // the description is kept true
-	j.expect().Expect(counts).To(Equal(map[emulator.EffectKind]int{
+	expected := map[emulator.EffectKind]int{
 		emulator.BranchCreated:    1, // of the promotion
 		emulator.PullOpened:       1,
 		emulator.LabelAdded:       1,
+		emulator.ReviewRequested:  1,
 		emulator.PullSynchronized: 1, // the fix takes the change's place
 		emulator.PullMerged:       1,
 		emulator.BranchMoved:      2, // of the promotion, to the fix; and main, by the merge
-	}))
+	}
+	develop := j.fix
+	if j.unwanted != "" { // and two more pull requests
+		for _, kind := range []emulator.EffectKind{emulator.PullOpened, emulator.LabelAdded, emulator.ReviewRequested, emulator.BranchMoved} {
+			expected[kind] += 2
+		}
+		develop = j.unstarted
+	}
 	g := j.expect()
+	g.Expect(counts).To(Equal(expected))
 	g.Expect(j.repository.Head("main")).To(Equal(j.merge))
-	g.Expect(j.repository.Head("develop")).To(Equal(j.fix))
+	g.Expect(j.repository.Head("develop")).To(Equal(develop))
 }
 
-// expectStatuses checks that no commit was told the same thing twice, and what was said last.
+// deploys are the Releases that each environment is to run, in their order.
+func (j *journey) deploys() map[string][]string {
+	deploys := map[string][]string{
+		"develop":    {nameOf(j.first), nameOf(j.change), nameOf(j.fix)},
+		"main":       {nameOf(j.first), nameOf(j.merge)},
+		"production": {render.ReleaseName(appName, j.merge, releaseTag)},
+	}
+	if j.unwanted != "" {
+		deploys["develop"] = append(deploys["develop"], nameOf(j.unwanted), nameOf(j.broken), nameOf(j.unwanted), nameOf(j.late), nameOf(j.unstarted))
+	}
+	return deploys
+}
+
+// nameOf is the name of the Release of a commit.
+func nameOf(commit string) string { return render.ReleaseName(appName, commit, "") }
+
+// expectDeploys checks what was written for Flux: in each environment one write for each Release that it was to run, in their order;
+// one source for each commit of a branch, which comes back only where it had gone; and no Kustomization is let go twice.
+func (j *journey) expectDeploys(writes []*write) {
+	j.t.Helper()
+	deployed, there, left := map[string][]string{}, map[string]bool{}, map[string]int{}
+	for _, sent := range writes {
+		resource, name, _ := sent.resource()
+		if !sent.succeeded() {
+			continue
+		}
+		switch {
+		case resource == "gitrepositories" && sent.applies():
+			j.expect().Expect(there[name]).To(BeFalse(), "%s, which is there", sent)
+			there[name] = true
+		case resource == "gitrepositories":
+			there[name] = false
+		case resource == "kustomizations" && sent.applies():
+			env := envOf(strings.TrimPrefix(name, appName+"-"))
+			deployed[env] = append(deployed[env], sent.release())
+		case resource == "kustomizations":
+			left[name]++
+		}
+	}
+	j.expect().Expect(deployed).To(Equal(j.deploys()))
+	for name, times := range left {
+		j.expect().Expect(times).To(Equal(1), "times that %s was let go", name)
+	}
+}
+
+// expectStatuses checks that no commit was told the same thing twice, but one that came back, and what was said last.
 func (j *journey) expectStatuses() {
 	j.t.Helper()
 	g := j.expect()
 	told, last := map[string]int{}, map[string]string{}
-	for _, commit := range []string{j.first, j.change, j.fix, j.merge} {
+	for _, commit := range []string{j.first, j.change, j.fix, j.merge, j.unwanted, j.broken, j.late, j.unstarted} {
+		before := map[string]string{}
 		for _, status := range j.repository.Statuses(commit) {
 			what := commit + " " + envOf(status.Context)
-			told[fmt.Sprintf("%s %s %q", what, status.State, status.Description)]++
+			words := fmt.Sprintf("%s %s %q", what, status.State, status.Description)
+			g.Expect(words).NotTo(Equal(before[what]), "said twice in a row")
+			before[what] = words
+			told[words]++
 			last[what] = status.State
 		}
 	}
 	for what, times := range told {
-		g.Expect(times).To(Equal(1), what)
+		most := 1
+		if j.unwanted != "" && strings.HasPrefix(what, j.unwanted) {
+			most = 2 // it came back
+		}
+		g.Expect(times).To(BeNumerically("<=", most), what)
 	}
 	g.Expect(last).To(HaveKeyWithValue(j.first+" mainstem/develop", "success"))
 	g.Expect(last).To(HaveKeyWithValue(j.first+" mainstem/main", "success"))
@@ -118,34 +182,48 @@ func (j *journey) expectPromotions() {
 	j.t.Helper()
 	phases := map[string]v1alpha1.PromotionPhase{}
 	for _, p := range j.promotions() {
-		what := envOf(string(p.Spec.Environment)) + " " + p.Spec.Release
-		j.expect().Expect(phases).NotTo(HaveKey(what), "one Promotion")
-		phases[what] = p.Status.Phase
+		if env := envOf(string(p.Spec.Environment)); env != oldEnv {
+			phases[fmt.Sprintf("%s %s %d", env, p.Spec.Release, p.Spec.Attempt)] = p.Status.Phase
+		}
 	}
-	name := func(commit, tag string) string { return render.ReleaseName(appName, commit, tag) }
-	j.expect().Expect(phases).To(Equal(map[string]v1alpha1.PromotionPhase{
-		"develop " + name(j.first, ""):            v1alpha1.PromotionSucceeded,
-		"develop " + name(j.change, ""):           v1alpha1.PromotionSucceeded,
-		"develop " + name(j.fix, ""):              v1alpha1.PromotionSucceeded,
-		"main " + name(j.first, ""):               v1alpha1.PromotionSucceeded,
-		"main " + name(j.change, ""):              v1alpha1.PromotionSuperseded,
-		"main " + name(j.fix, ""):                 v1alpha1.PromotionSucceeded,
-		"production " + name(j.merge, releaseTag): v1alpha1.PromotionSucceeded,
-	}))
+	expected := map[string]v1alpha1.PromotionPhase{}
+	expect := func(phase v1alpha1.PromotionPhase, env string, releases ...string) {
+		for _, release := range releases {
+			expected[fmt.Sprintf("%s %s 1", env, release)] = phase
+		}
+	}
+	expect(v1alpha1.PromotionSucceeded, "develop", nameOf(j.first), nameOf(j.change), nameOf(j.fix))
+	expect(v1alpha1.PromotionSucceeded, "main", nameOf(j.first), nameOf(j.fix))
+	expect(v1alpha1.PromotionSuperseded, "main", nameOf(j.change))
+	expect(v1alpha1.PromotionSucceeded, "production", render.ReleaseName(appName, j.merge, releaseTag))
+	if j.unwanted != "" {
+		expect(v1alpha1.PromotionSucceeded, "develop", nameOf(j.unwanted), nameOf(j.late))
+		expect(v1alpha1.PromotionFailed, "develop", nameOf(j.broken))
+		expect(v1alpha1.PromotionCancelled, "develop", nameOf(j.unstarted))
+		expect(v1alpha1.PromotionCancelled, "main", nameOf(j.unwanted), nameOf(j.late))
+		expected[fmt.Sprintf("develop %s %d", nameOf(j.unwanted), backAttempt)] = v1alpha1.PromotionSucceeded
+	}
+	j.expect().Expect(phases).To(Equal(expected))
 }
 
-// expectNoRepeats checks that no object of Flux and no pull request was given what it had been given before, and that no record
-// was made twice.
+// expectNoRepeats checks that no source and no pull request was given what it had been given before, and that no record was made
+// twice.
 func (j *journey) expectNoRepeats(writes []*write) {
 	j.t.Helper()
 	type content struct{ method, path, body string }
 	seen := map[content]*write{}
 	for _, sent := range writes {
 		resource, _, _ := sent.resource()
-		flux := resource == "gitrepositories" || resource == "kustomizations"
-		once := flux || sent.method == http.MethodPost || sent.server == toGitHub
+		once := resource == "gitrepositories" || sent.method == http.MethodPost || sent.server == toGitHub
+		if sent.method == http.MethodDelete && sent.succeeded() {
+			maps.DeleteFunc(seen, func(c content, _ *write) bool { return c.path == sent.path }) // it may come back
+			continue
+		}
 		if !once || !sent.succeeded() {
 			continue
+		}
+		if strings.HasPrefix(sent.kind, "say ") {
+			continue // what is said of a commit changes, and may change back
 		}
 		key := content{sent.method, sent.path, canonical(sent.body)}
 		if sent.server == toKubernetes && sent.method == http.MethodPost {
@@ -174,14 +252,4 @@ func (j *journey) expectNoRefusals(writes []*write) {
 		refused := sent.status/100 != 2 && sent.status != http.StatusConflict && sent.status != http.StatusNotFound
 		j.expect().Expect(refused).To(BeFalse(), "%s\n%s", sent, sent.body)
 	}
-}
-
-// tidy waits until the sources that nothing refers to are gone.
-func (w *world) tidy() {
-	w.t.Helper()
-	w.expect().Eventually(func(g Gomega) {
-		var sources sourcev1.GitRepositoryList
-		g.Expect(shared.admin.List(w.t.Context(), &sources, client.InNamespace(w.namespace))).To(Succeed())
-		g.Expect(sources.Items).To(HaveLen(3), "develop, main and production each refer to one")
-	}).Should(Succeed())
 }

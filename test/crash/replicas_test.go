@@ -6,16 +6,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/fluxcd/pkg/apis/meta"
-
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	emulator "github.com/mainstem-dev/mainstem/test/github"
 )
 
@@ -82,7 +83,7 @@ func TestTheLeaderDies(t *testing.T) {
 	before := holder(t)
 	died := make(chan time.Time, 1)
 	shared.wire.speaks(p.leader.generation)
-	shared.wire.hand(&once{effect: "GitHub: merge the pull request", strike: func() {
+	shared.wire.hand(&once{effect: "GitHub: merge the pull request", side: beforeIt, strike: func() {
 		p.leader.down()
 		died <- time.Now()
 	}})
@@ -120,7 +121,7 @@ func (p *pair) expectOneWriteEach(w *world, happen func()) {
 			continue
 		}
 		g.Expect(delivery.Status).To(Equal(202), "%s: %s", delivery.Event, delivery.Err)
-		delivered = append(delivered, "github-"+delivery.GUID)
+		delivered = append(delivered, delivery.GUID)
 	}
 	g.Expect(delivered).NotTo(BeEmpty())
 	g.Expect(p.wakeUps()[written:]).To(ConsistOf(delivered), "one write for each delivery")
@@ -151,7 +152,7 @@ func (p *pair) wakeUps() []string {
 			Metadata struct{ Annotations map[string]string }
 		}
 		_ = json.Unmarshal(sent.body, &patch) // what cannot be read has no value
-		values = append(values, patch.Metadata.Annotations[meta.ReconcileRequestAnnotation])
+		values = append(values, patch.Metadata.Annotations[v1alpha1.DeliveryAnnotation])
 	}
 	return values
 }
@@ -204,7 +205,127 @@ func pushing(ctx context.Context, w *world) (stop func(), last <-chan string) {
 	return stop, commits
 }
 
+// deliveries are those that mean something and have ended, of this world's repository, but the first ones.
+func (w *world) deliveries(but int) []emulator.Delivery {
+	var ended []emulator.Delivery
+	for _, delivery := range shared.github.Deliveries()[but:] {
+		if delivery.Repository == w.repository.FullName() && means(delivery) {
+			ended = append(ended, delivery)
+		}
+	}
+	return ended
+}
+
+// TestOneWriteWakesAll lets one repository have four Applications in three namespaces, of which one has another webhook secret: a
+// follower makes one write for a delivery, and the leader wakes all but that one.
+func TestOneWriteWakesAll(t *testing.T) {
+	p := startPair(t)
+	w := newWorld(t, p.follower.webhookURL(), patience)
+	j := &journey{world: w}
+	j.begin()
+	besides, elsewhere, stranger := w.another("", webhookSecret), w.another("-elsewhere", webhookSecret), w.another("-stranger", "another secret")
+	for _, app := range []*v1alpha1.Application{besides, elsewhere, stranger} {
+		w.hasRun(app, j.first)
+	}
+	w.expectIdle(p.leader, p.follower)
+	p.expectOneWriteEach(w, func() {
+		j.change = w.commit("develop", "change")
+		w.runs("develop", j.change)
+		w.hasRun(besides, j.change)
+		w.hasRun(elsewhere, j.change)
+	})
+	w.expectIdle(p.leader, p.follower)
+	w.expect().Expect(w.current(stranger)).To(HaveField("Commit", j.first), "its secret signed nothing")
+}
+
+// another makes another Application of this world's repository, which runs develop only, in the namespace or in one of a longer
+// name. It goes when the test ends.
+func (w *world) another(suffix, webhookSecret string) *v1alpha1.Application {
+	w.t.Helper()
+	namespace := w.namespace + suffix
+	app := &v1alpha1.Application{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "another"}}
+	app.Spec = *w.read().Spec.DeepCopy()
+	app.Spec.Environments = app.Spec.Environments[:1]
+	if suffix != "" {
+		w.namespaceWith(namespace, webhookSecret)
+	}
+	w.create(app)
+	w.t.Cleanup(func() {
+		ctx := context.WithoutCancel(w.t.Context())
+		w.expect().Expect(shared.admin.Delete(ctx, app)).To(Succeed())
+		w.expect().Eventually(func() error {
+			return shared.admin.Get(ctx, client.ObjectKeyFromObject(app), app)
+		}).Should(MatchError(ContainSubstring("not found")))
+	})
+	return app
+}
+
+// current is what an Application runs in develop.
+func (w *world) current(app *v1alpha1.Application) *v1alpha1.CurrentRelease {
+	w.expect().Expect(shared.admin.Get(w.t.Context(), client.ObjectKeyFromObject(app), app)).To(Succeed())
+	if len(app.Status.Environments) == 0 {
+		return nil
+	}
+	return app.Status.Environments[0].Current
+}
+
+// hasRun waits until an Application runs a commit in develop.
+func (w *world) hasRun(app *v1alpha1.Application, commit string) {
+	w.t.Helper()
+	w.expect().Eventually(func() *v1alpha1.CurrentRelease { return w.current(app) }).Should(And(Not(BeNil()), HaveField("Commit", commit)))
+}
+
+// TestTheFollowerIsCutOff takes the API server from the replica that takes the deliveries, and from no other. A delivery fails, and
+// GitHub makes it once only. It is written all the same when the API server is back, and the leader, which asks GitHub every hour,
+// goes on.
+func TestTheFollowerIsCutOff(t *testing.T) {
+	p := startPair(t)
+	w := newWorld(t, p.follower.webhookURL(), patience)
+	j := &journey{world: w}
+	j.begin()
+	w.expect().Eventually(shared.github.WebhooksIdle).Should(BeTrue())
+	w.expectIdle(p.leader, p.follower)
+	seen, written := len(shared.github.Deliveries()), len(p.wakeUps())
+
+	w.expect().Expect(p.follower.api.cut()).To(Succeed())
+	j.change = w.commit("develop", "change")
+	w.expect().Eventually(func() []emulator.Delivery { return w.deliveries(seen) }).Should(HaveLen(1))
+	failed := w.deliveries(seen)[0]
+	w.expect().Expect(failed.Status).To(Equal(http.StatusServiceUnavailable), failed.Err)
+	w.expect().Expect(failed.Duration).To(BeNumerically(">", 5*time.Second), "it is tried for as long as GitHub waits")
+	w.expect().Expect(w.state("develop").Current).To(HaveField("Commit", j.first))
+
+	w.expect().Expect(p.follower.api.open(t.Context())).To(Succeed())
+	w.runs("develop", j.change)
+	w.expect().Expect(p.wakeUps()[written]).To(Equal(failed.GUID), "the first that was written")
+}
+
+// TestTheFollowerDies kills the replica that takes a delivery: before its write, and GitHub shows the delivery as failed; after it,
+// and the leader acts on it although nobody answered.
+func TestTheFollowerDies(t *testing.T) {
+	p := startPair(t)
+	w := newWorld(t, p.follower.webhookURL(), patience)
+	j := &journey{world: w}
+	j.begin()
+	for _, on := range []side{beforeIt, afterIt} {
+		w.expect().Eventually(shared.github.WebhooksIdle).Should(BeTrue())
+		w.expectIdle(p.leader, p.follower)
+		seen := len(shared.github.Deliveries())
+		p.follower.api.hand(&once{effect: "Kubernetes: " + wakeUp, side: on, strike: p.follower.kill})
+		commit := w.commit("develop", string(on))
+		w.expect().Eventually(func() []emulator.Delivery { return w.deliveries(seen) }).Should(HaveLen(1))
+		w.expect().Expect(w.deliveries(seen)[0].Status).To(BeZero(), "nobody answered")
+		if on == afterIt {
+			w.runs("develop", commit)
+			continue
+		}
+		w.expect().Expect(w.state("develop").Current).To(HaveField("Commit", j.first))
+	}
+	p.follower.api.hand(nil)
+}
+
 // TestTheAPIServerIsAway takes the API server from both replicas while a release is on its way, and lets people go on meanwhile.
+// GitHub does not deliver again what comes of that: the operator finds it by itself.
 func TestTheAPIServerIsAway(t *testing.T) {
 	p := startPair(t)
 	w := newWorld(t, p.follower.webhookURL(), patience)
@@ -215,10 +336,15 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	for _, r := range []*replica{p.leader, p.follower} {
 		j.expect().Expect(r.api.cut()).To(Succeed())
 	}
+	w.expect().Eventually(shared.github.WebhooksIdle).Should(BeTrue())
+	seen := len(shared.github.Deliveries())
 	j.pass(j.fix)
 	back := time.NewTimer(outage)
 	defer back.Stop()
 	<-back.C
+	failed := w.deliveries(seen)
+	j.expect().Expect(failed).NotTo(BeEmpty())
+	j.expect().Expect(failed).To(HaveEach(HaveField("Status", http.StatusServiceUnavailable)), "what is not written is not taken")
 	j.expect().Expect(j.repository.PullRequests()).To(ConsistOf(HaveField("Merged", false)), "nothing is merged that cannot be recorded")
 	for _, r := range []*replica{p.leader, p.follower} {
 		j.expect().Expect(r.api.open(t.Context())).To(Succeed())

@@ -42,7 +42,11 @@ const tokenSeconds = int64(24 * 60 * 60)
 type cluster struct {
 	server *apiserver.Server
 	admin  client.Client
-	github *emulator.Server
+	// person is who admin speaks as, and operator a client that speaks as the operator does.
+	person   string
+	operator client.Client
+	github   *emulator.Server
+	flux     *flux.Stub
 	// wire is what operators speak to GitHub through.
 	wire *wire
 	// binary is the operator's program, and token its ServiceAccount's.
@@ -111,6 +115,14 @@ func (c *cluster) startServer(ctx context.Context, _ string) error {
 	if c.admin, err = client.New(c.server.Admin, client.Options{Scheme: clientgoscheme.Scheme}); err != nil {
 		return fmt.Errorf("making the administrator's client: %w", err)
 	}
+	if c.operator, err = client.New(c.server.AsServiceAccount(apiserver.Operator), client.Options{Scheme: clientgoscheme.Scheme}); err != nil {
+		return fmt.Errorf("making the operator's client: %w", err)
+	}
+	review := &authenticationv1.SelfSubjectReview{}
+	if err := c.admin.Create(ctx, review); err != nil {
+		return fmt.Errorf("asking who the administrator is: %w", err)
+	}
+	c.person = review.Status.UserInfo.Username
 	parts := strings.Split(apiserver.Operator, ":")
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: parts[2], Name: parts[3]}}
 	seconds := tokenSeconds
@@ -128,6 +140,7 @@ func (c *cluster) startGitHub(ctx context.Context, dir string) error {
 		return fmt.Errorf("starting the emulated GitHub: %w", err)
 	}
 	c.ends = append(c.ends, c.github.Close)
+	c.github.AddUser(reviewer)
 	target, err := url.Parse(c.github.URL())
 	if err != nil {
 		return fmt.Errorf("reading the address of the emulated GitHub: %w", err)
@@ -140,11 +153,11 @@ func (c *cluster) startGitHub(ctx context.Context, dir string) error {
 }
 
 func (c *cluster) startFlux(ctx context.Context, _ string) error {
-	stub := flux.New()
-	stub.Resolve = c.resolveTag
+	c.flux = flux.New()
+	c.flux.Resolve = c.resolveTag
 	done := make(chan error, 1)
 	go func() {
-		done <- stub.Run(ctx, c.server.AsServiceAccount(apiserver.SourceController), c.server.AsServiceAccount(apiserver.KustomizeController))
+		done <- c.flux.Run(ctx, c.server.AsServiceAccount(apiserver.SourceController), c.server.AsServiceAccount(apiserver.KustomizeController))
 	}()
 	c.ends = append(c.ends, func() error { return <-done })
 	return nil

@@ -26,6 +26,8 @@ type clientScheme = runtime.Scheme
 const (
 	appName       = "podinfo"
 	webhookSecret = "it's a secret between us"
+	// reviewer is who is asked to review pull requests.
+	reviewer = "grace"
 	// pollingInterval is how often a condition is looked at.
 	pollingInterval = 50 * time.Millisecond
 )
@@ -40,6 +42,8 @@ type world struct {
 	repository *emulator.Repository
 	// patience bounds every wait: an operator that is killed all the time takes longer.
 	patience time.Duration
+	// since is when the story begins: what was written before is about a time before it.
+	since time.Time
 }
 
 // environmentsOf are the Environments of every world; # stands for the world's number.
@@ -52,7 +56,10 @@ const environmentsOf = `
     target: {serviceAccountName: mainstem-deployer}
     gates: [{name: ci, checks: {required: [build]}}, {name: soak, soak: {duration: 1s}}]
 - metadata: {name: production#}
-  spec: {after: [main#], target: {serviceAccountName: mainstem-deployer}}
+  spec:
+    after: [main#]
+    target: {serviceAccountName: mainstem-deployer}
+    gates: [{name: sign-off, approval: {required: 1}}]
 `
 
 // applicationOf is the Application of every world. GitHub is asked once an hour: what is not found by webhooks or by a fresh start
@@ -62,8 +69,8 @@ repository: {url: %q, apiURL: %q, secretRef: {name: github}, interval: 1h}
 deploy: {kustomize: {path: "./deploy/${environment}"}}
 environments:
 - {name: develop#, source: {branch: develop}}
-- {name: main#, source: {branch: main}, pullRequest: {labels: [promotion]}}
-- {name: production#, source: {release: {}}}
+- {name: main#, source: {branch: main}, pullRequest: {labels: [promotion], reviewers: [grace]}}
+- {name: production#, source: {release: {}}, deletionPolicy: Delete}
 `
 
 // newWorld makes a world whose repository sends its webhooks to an address, without an Application. It goes when the test ends,
@@ -73,16 +80,12 @@ func newWorld(t *testing.T, webhooks string, patience time.Duration) *world {
 	n := worlds.Add(1)
 	w := &world{t: t, n: n, namespace: fmt.Sprintf("team%d", n), patience: patience}
 	g := w.expect()
-	token := fmt.Sprintf("ghp_token%d", n)
-	shared.github.AddToken(emulator.Token{Value: token, Login: "mainstem-bot"})
+	shared.github.AddToken(emulator.Token{Value: w.token(), Login: "mainstem-bot"})
 	var err error
 	w.repository, err = shared.github.CreateRepository(fmt.Sprintf("acme/app%d", n), emulator.RepositoryOptions{DefaultBranch: "main"})
 	g.Expect(err).NotTo(HaveOccurred())
 	w.repository.AddWebhook(webhooks, webhookSecret)
-	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})
-	w.create(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "mainstem-deployer"}})
-	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "github"},
-		StringData: map[string]string{"username": "mainstem-bot", "password": token, "webhookSecret": webhookSecret}})
+	w.namespaceWith(w.namespace, webhookSecret)
 	var environments []v1alpha1.Environment
 	g.Expect(yaml.Unmarshal([]byte(w.numbered(environmentsOf)), &environments)).To(Succeed())
 	for i := range environments {
@@ -90,6 +93,17 @@ func newWorld(t *testing.T, webhooks string, patience time.Duration) *world {
 	}
 	t.Cleanup(func() { w.remove(environments) })
 	return w
+}
+
+func (w *world) token() string { return fmt.Sprintf("ghp_token%d", w.n) }
+
+// namespaceWith makes a namespace of the team's, with the credential for GitHub and a webhook secret.
+func (w *world) namespaceWith(name, webhookSecret string) {
+	w.t.Helper()
+	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	w.create(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "mainstem-deployer"}})
+	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "github"},
+		StringData: map[string]string{"username": "mainstem-bot", "password": w.token(), "webhookSecret": webhookSecret}})
 }
 
 // declare makes the Application.

@@ -9,6 +9,10 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 )
 
 // server is one of the two that the operator writes to.
@@ -23,7 +27,9 @@ const (
 type write struct {
 	server       server
 	method, path string
-	body         []byte
+	// content is the media type of the body, which tells an apply from a patch.
+	content string
+	body    []byte
 	// kind says in words what it does, the same in every journey. A write without one is nothing that anybody decides on.
 	kind string
 	// generation is that of the process that sent it.
@@ -35,7 +41,7 @@ type write struct {
 
 // newWrite reads a request.
 func newWrite(to server, r *http.Request, body []byte) *write {
-	w := &write{server: to, method: r.Method, path: r.URL.Path, body: body}
+	w := &write{server: to, method: r.Method, path: r.URL.Path, content: r.Header.Get("Content-Type"), body: body}
 	if to == toGitHub {
 		w.kind = w.onGitHub()
 	} else {
@@ -76,6 +82,9 @@ func (w *write) onGitHub() string {
 	case "PATCH git":
 		return "move the branch"
 	case "POST pulls":
+		if len(parts) > 3 {
+			return "ask for reviews"
+		}
 		return "open the pull request"
 	case "PATCH pulls":
 		return "edit the pull request"
@@ -97,12 +106,11 @@ func (w *write) onKubernetes() string {
 	case "events", "leases", "selfsubjectreviews":
 		return ""
 	case "releases":
-		if w.method == http.MethodPost {
-			return "create a Release"
-		}
-		return "write a ledger"
+		return w.onRelease(sub)
 	case "promotions":
-		return w.onPromotion(name)
+		return w.onPromotion(name, sub)
+	case "approvals":
+		return w.named(map[string]string{"PATCH ": "give an Approval its owner"}, sub)
 	case "gitrepositories":
 		return w.onFlux() + " a GitRepository"
 	case "kustomizations":
@@ -110,32 +118,66 @@ func (w *write) onKubernetes() string {
 	case "applications":
 		return w.onApplication(sub)
 	case "environments":
-		return "write the status of an Environment"
+		return w.named(map[string]string{"PATCH status": "write the status of an Environment"}, sub)
 	}
 	return w.method + " " + w.path
 }
 
+// named gives the words for a method and a subresource; without any, what was sent stands for itself.
+func (w *write) named(words map[string]string, sub string) string {
+	if kind := words[w.method+" "+sub]; kind != "" {
+		return kind
+	}
+	return w.method + " " + w.path
+}
+
+func (w *write) onRelease(sub string) string {
+	return w.named(map[string]string{"POST ": "create a Release", "PATCH status": "write a ledger", "DELETE ": "delete a Release"}, sub)
+}
+
 // onPromotion says into which environment, and what of the status changes.
-func (w *write) onPromotion(name string) string {
-	if w.method == http.MethodPost {
+func (w *write) onPromotion(name, sub string) string {
+	switch {
+	case w.method == http.MethodPost:
 		var promotion struct{ Spec struct{ Environment string } }
 		_ = json.Unmarshal(w.body, &promotion) // what cannot be read has no words
 		return "create a Promotion into " + envOf(promotion.Spec.Environment)
+	case w.method == http.MethodPatch && sub == "status":
+		var patch struct{ Status struct{ Phase string } }
+		_ = json.Unmarshal(w.body, &patch) // what cannot be read has no words
+		if patch.Status.Phase == "" {
+			return "write what a Promotion waits for"
+		}
+		parts := strings.Split(name, "-") // application, environment, hash
+		return fmt.Sprintf("write a Promotion into %s %s", envOf(parts[max(0, len(parts)-2)]), patch.Status.Phase)
 	}
-	if w.method != http.MethodPatch {
-		return w.method + " a Promotion"
-	}
-	var patch struct{ Status struct{ Phase string } }
-	_ = json.Unmarshal(w.body, &patch) // what cannot be read has no words
-	parts := strings.Split(name, "-")  // application, environment, hash
-	return strings.TrimSpace(fmt.Sprintf("write a Promotion into %s %s", envOf(parts[max(0, len(parts)-2)]), patch.Status.Phase))
+	return w.named(map[string]string{"PATCH ": "give a Promotion its owner", "DELETE ": "delete a Promotion"}, sub)
 }
 
 func (w *write) onFlux() string {
-	if w.method == http.MethodDelete {
+	switch {
+	case w.method == http.MethodDelete:
 		return "delete"
+	case w.applies():
+		return "apply"
+	case w.method == http.MethodPatch:
+		return "let go of"
 	}
-	return "apply"
+	return w.method
+}
+
+// applies says whether it is a server-side apply.
+func (w *write) applies() bool {
+	return w.method == http.MethodPatch && w.content == string(types.ApplyPatchType)
+}
+
+// release is the Release that an object of Flux is to run.
+func (w *write) release() string {
+	var object struct {
+		Metadata struct{ Annotations map[string]string }
+	}
+	_ = json.Unmarshal(w.body, &object) // what cannot be read has no release
+	return object.Metadata.Annotations[v1alpha1.ReleaseAnnotation]
 }
 
 func (w *write) onApplication(sub string) string {
@@ -144,8 +186,10 @@ func (w *write) onApplication(sub string) string {
 		return "write the Application's status"
 	case strings.Contains(string(w.body), "annotations"):
 		return "wake the Application"
+	case strings.Contains(string(w.body), v1alpha1.Finalizer):
+		return "add the Application's finalizer"
 	}
-	return "write the Application's finalizer"
+	return "take the Application's finalizer away"
 }
 
 // resource reads the path: /apis/GROUP/VERSION[/namespaces/NAMESPACE]/RESOURCE[/NAME[/SUB]].

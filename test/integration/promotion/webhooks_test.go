@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -23,9 +24,12 @@ func hourly(app *v1alpha1.Application) { app.Spec.Repository.Interval.Duration *
 
 // delivery is a delivery that does not come from GitHub as it is.
 type delivery struct {
-	method, contentType, event, signature string
-	body                                  []byte
+	method, contentType, event, signature, id string
+	body                                      []byte
 }
+
+// deliveries numbers them.
+var deliveries atomic.Int64
 
 // post sends a delivery to the operator and returns the status of the answer.
 func post(ctx context.Context, d delivery) int {
@@ -33,7 +37,7 @@ func post(ctx context.Context, d delivery) int {
 	request, err := http.NewRequestWithContext(ctx, d.method, webhookURL, bytes.NewReader(d.body))
 	Expect(err).NotTo(HaveOccurred())
 	request.Header.Set("Content-Type", d.contentType)
-	for header, value := range map[string]string{"X-GitHub-Event": d.event, "X-Hub-Signature-256": d.signature, "X-GitHub-Delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958"} {
+	for header, value := range map[string]string{"X-GitHub-Event": d.event, "X-Hub-Signature-256": d.signature, "X-GitHub-Delivery": d.id} {
 		if value != "" {
 			request.Header.Set(header, value)
 		}
@@ -55,11 +59,12 @@ func (w *world) pushTo(fullName string) []byte {
 	return body
 }
 
-// push is a delivery as GitHub makes it for a push to the world's repository.
+// push is a delivery as GitHub makes it for a push to the world's repository, each time another one.
 func (w *world) push() delivery {
 	GinkgoHelper()
 	body := w.pushTo(w.repository.FullName())
-	return delivery{method: http.MethodPost, contentType: "application/json", event: "push", signature: emulator.Sign(webhookSecret, body), body: body}
+	return delivery{method: http.MethodPost, contentType: "application/json", event: "push", signature: emulator.Sign(webhookSecret, body),
+		id: fmt.Sprintf("72d3162e-cc78-11e3-81ab-%012d", deliveries.Add(1)), body: body}
 }
 
 // wake lets the operator look again at once, although nothing has changed.
@@ -156,6 +161,31 @@ var _ = Describe("A webhook", func() {
 		w.looksAgain(ctx)
 		w.once(sha, merge)
 		Expect(w.objects(ctx)).To(Equal(before))
+	}, SpecTimeout(patience))
+
+	It("that is repeated is taken, and causes no work", func(ctx SpecContext) {
+		r, other := newRunning(ctx, hourly), newRunning(ctx, hourly)
+		r.settles(ctx, r.sha, "develop", "success")
+		Eventually(github.WebhooksIdle).WithContext(ctx).Should(BeTrue())
+		first := r.journal()
+		d := r.push()
+		Expect(post(ctx, d)).To(Equal(http.StatusAccepted))
+		Eventually(first.times).WithContext(ctx).ShouldNot(BeEmpty(), "it wakes once")
+		r.kick(ctx)
+
+		version, journal, effects := r.read(ctx).ResourceVersion, r.journal(), len(github.Effects().In(r.repository.FullName()))
+		for range 5 {
+			Expect(post(ctx, d)).To(Equal(http.StatusAccepted))
+		}
+		// Whoever is woken later has come further by now than whoever was woken before.
+		other.runs(ctx, "develop", other.commit("develop", "second"))
+		Expect(journal.times()).To(BeEmpty())
+		Expect(r.read(ctx).ResourceVersion).To(Equal(version))
+		Expect(github.Effects().In(r.repository.FullName())).To(HaveLen(effects))
+
+		By("being there for another one that says the same")
+		r.wake(ctx)
+		Eventually(journal.times).WithContext(ctx).ShouldNot(BeEmpty())
 	}, SpecTimeout(patience))
 
 	It("wakes only the Applications whose own secret signed it", func(ctx SpecContext) {
