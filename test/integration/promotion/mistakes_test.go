@@ -128,7 +128,7 @@ var _ = Describe("A mistake", func() {
 		}),
 		Entry(nil, SpecTimeout(patience), mistake{
 			platform: has(`after: [develop#]`),
-			entries:  `- {name: main#, deploy: {kustomize: {targetNamespace: "${app}-of-a-team-that-likes-its-names-long-and-longer-in-${environment}"}}}`,
+			entries:  `- {name: main#, deploy: {kustomize: {targetNamespace: "${app}-of-a-team-that-likes-its-names-long-and-ever-longer-in-${environment}"}}}`,
 			reason:   v1alpha1.DeployInvalidReason, words: []string{"spec.environments[main#].deploy.kustomize.targetNamespace", "which no namespace can be called", "at most 63"},
 			mend: lists(`- {name: main#, deploy: {kustomize: {targetNamespace: "${app}-${environment}"}}}`),
 		}),
