@@ -327,46 +327,6 @@ func soak(s *State, e entrance, gate *v1alpha1.SoakGate) GateResult {
 		Message: fmt.Sprintf("proven and healthy in %s since %s, for at least %s", joined(s.upstreams(e.env)), instant(since), gate.Duration.Duration)}
 }
 
-func approval(s *State, e entrance, gate *v1alpha1.ApprovalGate) GateResult {
-	required := max(int(gate.Required), 1)
-	if e.promotion == nil {
-		return GateResult{Outcome: v1alpha1.GateWaiting, Reason: "NoPromotion", Brief: fmt.Sprintf("approval (0 of %d)", required),
-			Message: "people can approve once there is a Promotion"}
-	}
-	distinct := gate.Distinct == nil || *gate.Distinct
-	var approvers []string
-	own := ""
-	for approver, decision := range s.approvalsOf(e.promotion) {
-		switch {
-		case decision.Spec.Decision != v1alpha1.DecisionApprove:
-		case distinct && approver == e.promotion.Spec.RequestedBy:
-			own = fmt.Sprintf("; that of %s does not count, who asked for the promotion", approver)
-		default:
-			approvers = append(approvers, approver)
-		}
-	}
-	slices.Sort(approvers)
-	if len(approvers) >= required {
-		return GateResult{Outcome: v1alpha1.GatePassed, Reason: "Approved", Message: "approved by " + list(approvers)}
-	}
-	return GateResult{Outcome: v1alpha1.GateWaiting, Reason: "ApprovalsMissing", Brief: fmt.Sprintf("approval (%d of %d)", len(approvers), required),
-		Message: fmt.Sprintf("approved by %d of %d: create an Approval for Promotion %s", len(approvers), required, e.promotion.Name) + own + strays(s, e.promotion)}
-}
-
-// strays tells of Approvals that name a Promotion and are not about it, or nothing. Admission cannot see the Promotion.
-func strays(s *State, p *v1alpha1.Promotion) string {
-	var names []string
-	for _, a := range s.Approvals {
-		if a.Spec.Promotion == p.Name && (a.Spec.PromotionUID != string(p.UID) || a.Spec.Environment != p.Spec.Environment) {
-			names = append(names, a.Name)
-		}
-	}
-	if len(names) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("; Approval %s does not count: write promotionUID %s and environment %s", list(names), p.UID, p.Spec.Environment)
-}
-
 // passed says whether every gate lets the release in.
 func passed(results []GateResult) bool {
 	return !slices.ContainsFunc(results, func(g GateResult) bool { return !g.Passed() })

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 )
 
@@ -373,30 +371,6 @@ func (s *State) statusOf(env v1alpha1.EnvironmentName) *v1alpha1.EnvironmentStat
 		}
 	}
 	return nil
-}
-
-// approvalsOf are the approvals that count for a promotion: the newest of each approver, by approver. Of a yes and a no in one second
-// the no counts.
-func (s *State) approvalsOf(p *v1alpha1.Promotion) map[string]*v1alpha1.Approval {
-	newest := map[string]*v1alpha1.Approval{}
-	for _, a := range s.Approvals {
-		if a.Spec.Promotion != p.Name || types.UID(a.Spec.PromotionUID) != p.UID || a.Spec.Environment != p.Spec.Environment {
-			continue
-		}
-		old := newest[a.Spec.Approver]
-		if old == nil || cmp.Or(a.CreationTimestamp.Compare(old.CreationTimestamp.Time), cmp.Compare(weight(a), weight(old)), cmp.Compare(a.Name, old.Name)) > 0 {
-			newest[a.Spec.Approver] = a
-		}
-	}
-	return newest
-}
-
-// weight puts a no before a yes.
-func weight(a *v1alpha1.Approval) int {
-	if a.Spec.Decision == v1alpha1.DecisionReject {
-		return 1
-	}
-	return 0
 }
 
 // earliest returns the earlier of two moments; the zero moment means never.
