@@ -172,7 +172,8 @@ func lenient(err error, age time.Duration) bool {
 // editors and shells put it there, and GitHub's form cannot.
 func (s *Secrets) read(ctx context.Context, name types.NamespacedName) ([]byte, error) {
 	var secret corev1.Secret
-	if err := s.reader.Get(ctx, name, &secret); client.IgnoreNotFound(err) != nil {
+	err := s.reader.Get(ctx, name, &secret)
+	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading Secret %s: %w", name, err)
 	}
 	value := bytes.TrimRight(secret.Data[webhookSecretKey], "\r\n")

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"fmt"
-	"strings"
 	"sync/atomic"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -130,7 +129,7 @@ func (w *team) objects() map[string]string {
 	w.Expect(w.Admin.List(w.t.Context(), &sources, client.InNamespace(w.Namespace))).To(Succeed())
 	w.Expect(w.Admin.List(w.t.Context(), &appliers, client.InNamespace(w.Namespace))).To(Succeed())
 	note := func(kind string, object client.Object) {
-		found[kind+"/"+object.GetName()] = strings.Join([]string{string(object.GetUID()), fmt.Sprint(object.GetGeneration())}, "/")
+		found[kind+"/"+object.GetName()] = fmt.Sprintf("%s/%d", object.GetUID(), object.GetGeneration())
 	}
 	for i := range sources.Items {
 		note("GitRepository", &sources.Items[i])

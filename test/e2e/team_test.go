@@ -60,16 +60,6 @@ func (w *team) called(app string) *team {
 	return &other
 }
 
-// provokes lets the operator log errors about this team that hold one of these words.
-func (w *team) provokes(words ...string) {
-	provoked.Lock()
-	defer provoked.Unlock()
-	if provoked.words == nil {
-		provoked.words = map[string][]string{}
-	}
-	provoked.words[w.Namespace] = append(provoked.words[w.Namespace], words...)
-}
-
 // environment declares an Environment, and prepares the namespace that deploys into it go to; spec is YAML with what else it says.
 func (w *team) environment(name, spec string, after ...string) *v1alpha1.Environment {
 	w.t.Helper()

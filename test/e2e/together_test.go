@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
-	"sync"
 	"time"
 
 	. "github.com/onsi/gomega"
@@ -51,13 +49,7 @@ func expectNoRefusals(g Gomega, world *journey.World) {
 	}
 }
 
-// provoked are words of errors that journeys let the operator log, by the namespace that they are about.
-var provoked struct {
-	sync.Mutex
-	words map[string][]string
-}
-
-// expectCleanLog: the operator's log has no error that no journey has provoked, and no secret.
+// expectCleanLog: the operator's log has no error and no secret.
 func expectCleanLog(g Gomega, world *journey.World) {
 	lines, err := world.OperatorLog()
 	g.Expect(err).NotTo(HaveOccurred())
@@ -67,28 +59,10 @@ func expectCleanLog(g Gomega, world *journey.World) {
 			Level string `json:"level"`
 		}
 		g.Expect(json.Unmarshal(line, &entry)).To(Succeed(), string(line))
-		if !isProvoked(string(line)) {
-			g.Expect(entry.Level).To(BeElementOf("debug", "info"), string(line))
-		}
+		g.Expect(entry.Level).To(BeElementOf("debug", "info"), string(line))
 		g.Expect(world.Leaks(line)).To(Succeed(), "a line of level %s", entry.Level)
 		g.Expect(bytes.Contains(line, []byte(tenant.WebhookSecret))).To(BeFalse(), "a line of level %s holds a webhook's secret", entry.Level)
 	}
-}
-
-func isProvoked(line string) bool {
-	provoked.Lock()
-	defer provoked.Unlock()
-	for namespace, words := range provoked.words {
-		if !strings.Contains(line, `"`+namespace+`"`) {
-			continue
-		}
-		for _, word := range words {
-			if strings.Contains(line, word) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // repositories are those of all journeys.

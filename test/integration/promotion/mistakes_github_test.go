@@ -170,14 +170,11 @@ var _ = Describe("A mistake about GitHub", func() {
 
 	It("of a token that may not read the repository, or its checks, is told with the permission's name", func(ctx SpecContext) {
 		w := newWorld(ctx)
-		var err error
-		w.repository, err = github.CreateRepository("acme/private"+w.suffix, emulator.RepositoryOptions{DefaultBranch: "main", Private: true})
-		Expect(err).NotTo(HaveOccurred())
 		r := &running{world: w, sha: w.firstCommit()}
 		r.permit(map[string]string{"statuses": "write", "checks": "read"})
 		w.environment(ctx, "develop", "gates: [{name: ci, checks: {required: [build]}}]")
 		w.declare(ctx, developOnly)
-		w.unreachable(ctx, v1alpha1.PermissionDeniedReason, "acme/private#", "contents=read")
+		w.unreachable(ctx, v1alpha1.PermissionDeniedReason, "acme/app#", "contents=read")
 		Expect(w.objects(ctx)).To(BeEmpty())
 
 		By("reading the repository, and not its checks")

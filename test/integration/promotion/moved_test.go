@@ -117,10 +117,6 @@ var _ = Describe("The surprise", func() {
 
 	It("of transferring a repository to where its App is not installed is told, and mended by an App that is", func(ctx SpecContext) {
 		w := newWorld(ctx)
-		var err error
-		w.repository, err = github.CreateRepository("acme/private"+w.suffix, emulator.RepositoryOptions{DefaultBranch: "main", Private: true})
-		Expect(err).NotTo(HaveOccurred())
-		w.repository.AddWebhook(webhookURL, webhookSecret)
 		sha := w.firstCommit()
 		w.environment(ctx, "develop", "")
 		_, secret := installedApp("acme")
@@ -130,13 +126,13 @@ var _ = Describe("The surprise", func() {
 		before := w.objects(ctx)
 
 		Expect(w.repository.Transfer("heirs" + w.suffix)).To(Succeed())
-		w.unreachable(ctx, v1alpha1.RepositoryNotFoundReason, "acme/private#", "the App is installed on the repository")
+		w.unreachable(ctx, v1alpha1.RepositoryNotFoundReason, "acme/app#", "the App is installed on the repository")
 		Expect(w.objects(ctx)).To(Equal(before))
 		Expect(w.state(ctx, "develop").Current).To(HaveField("Commit", sha))
 
 		_, secret = installedApp("heirs" + w.suffix)
 		w.secret(ctx, secret)
-		w.remarks(ctx, v1alpha1.RepositoryMovedReason, "was transferred", "heirs#/private#")
+		w.remarks(ctx, v1alpha1.RepositoryMovedReason, "was transferred", "heirs#/app#")
 		w.runs(ctx, "develop", w.commit("develop", "second"))
 	}, SpecTimeout(patience))
 })
