@@ -103,6 +103,7 @@ func reported(k *kustomizev1.Kustomization, source *sourcev1.GitRepository) poli
 		Attempted:          shaOf(k.Status.LastAttemptedRevision),
 		ChecksHealth:       k.Spec.Wait || len(k.Spec.HealthChecks) > 0,
 		Release:            k.Annotations[v1alpha1.ReleaseAnnotation],
+		Handled:            k.Status.GetLastHandledReconcileRequest(),
 	}
 	if ready := apimeta.FindStatusCondition(k.Status.Conditions, meta.ReadyCondition); ready != nil {
 		flux.Ready, flux.Reason, flux.Message = string(ready.Status), ready.Reason, workingDirectory.ReplaceAllString(ready.Message, "")

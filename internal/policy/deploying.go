@@ -34,7 +34,7 @@ func deploying(s *State, p *v1alpha1.Promotion) Step {
 	case flux.healthyAt(commit) && flux.Release == release.Name:
 		step.Phase, step.Reason = v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason
 		step.Message = fmt.Sprintf("%s is applied and healthy", release.Name)
-	case flux.Release == release.Name && flux.failedAt(commit, s.failuresCountFrom(p, commit)):
+	case flux.Release == release.Name && flux.failedFor(p, commit):
 		step.Phase, step.Reason = v1alpha1.PromotionFailed, v1alpha1.FluxFailedReason
 		step.Message = cut(fmt.Sprintf("Flux failed at %s: %s: %s", release.Name, flux.Reason, flux.Message), 1024)
 	case unreachable(s, release) != nil:
@@ -54,29 +54,6 @@ func deploying(s *State, p *v1alpha1.Promotion) Step {
 		step.RecheckAt = deadline
 	}
 	return step
-}
-
-// failuresCountFrom is the moment from which a failure of Flux at a commit is about this Promotion: the beginning of its deploy. What is
-// recorded may be later than that by as many seconds as there were deploys right before (see beginsAt). One of the same commit may
-// have left a failure behind that is its own.
-func (s *State) failuresCountFrom(p *v1alpha1.Promotion, commit string) time.Time {
-	from := p.Status.DeployStartedAt.Time
-	for _, other := range slices.Backward(inOrderOfDeploys(s.promotionsInto(p.Spec.Environment))) {
-		deployed := s.release(other.Status.DeployedRelease)
-		if other.Status.DeployStartedAt.Add(time.Second).Equal(from) && deployed != nil && deployed.Spec.Commit != commit {
-			from = other.Status.DeployStartedAt.Time
-		}
-	}
-	return from
-}
-
-// inOrderOfDeploys are the Promotions whose deploy has begun, by when it did.
-func inOrderOfDeploys(promotions []*v1alpha1.Promotion) []*v1alpha1.Promotion {
-	begun := slices.DeleteFunc(slices.Clone(promotions), func(p *v1alpha1.Promotion) bool { return p.Status.DeployStartedAt == nil })
-	slices.SortFunc(begun, func(a, b *v1alpha1.Promotion) int {
-		return a.Status.DeployStartedAt.Compare(b.Status.DeployStartedAt.Time)
-	})
-	return begun
 }
 
 func deployTimeout(environment *v1alpha1.Environment) time.Duration {

@@ -11,6 +11,9 @@ import (
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 )
 
+// handled says which request to look Flux has handled last.
+func handled(request string) func(*Flux) { return func(f *Flux) { f.Handled = request } }
+
 func TestDeploying(t *testing.T) {
 	// told is d1, of which Flux was told five minutes ago. d0 ran before.
 	told := func() *scene {
@@ -32,7 +35,10 @@ func TestDeploying(t *testing.T) {
 		"ready, but the source is elsewhere":  {applied().flux("main", func(f *Flux) { f.SourceCommit = sha("d0") }), "Deploying Deploying"},
 		"Flux is looking":                     {applied().flux("main", func(f *Flux) { f.Ready = "Unknown" }), "Deploying Deploying"},
 		"failed":                              {told().fails("main", "d1", "-1m"), "Failed FluxFailed"},
-		"failed in the very second":           {told().fails("main", "d1", "-5m"), "Failed FluxFailed"},
+		"failed in the very second":           {told().fails("main", "d1", "-5m").flux("main", handled("main-d1-1")), "Failed FluxFailed"},
+		"failed at another attempt in it":     {told().fails("main", "d1", "-5m").flux("main", handled("main-d1-0")), "Deploying Deploying"},
+		"failed in it, nobody knows for whom": {told().fails("main", "d1", "-5m"), "Deploying Deploying"},
+		"failed before it is told to begin":   {told().fails("main", "d1", "-6m").flux("main", handled("main-d1-1")), "Failed FluxFailed"},
 		"failed at an attempt before":         {told().fails("main", "d1", "-6m"), "Deploying Deploying"},
 		"failed at what ran before":           {told().fails("main", "d0", "-1m"), "Deploying Deploying"},
 		"failed to fetch, which is not tried": {told().fails("main", "d1", "-1m").flux("main", func(f *Flux) { f.Reason = "ArtifactFailed" }), "Deploying Deploying"},

@@ -5,9 +5,10 @@ package policy
 
 import (
 	"slices"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 )
 
 // failureReasons are the Ready reasons with which kustomize-controller says that it failed at a revision. Its other reasons
@@ -21,11 +22,13 @@ func (f Flux) healthyAt(commit string) bool {
 		commit != "" && f.Applied == commit && f.SourceCommit == commit
 }
 
-// failedAt says that Flux tried a commit since a moment, and failed. Flux observes a generation only when it succeeds, so the
-// commit that it attempted is what counts. Conditions have whole seconds.
-func (f Flux) failedAt(commit string, since time.Time) bool {
+// failedFor says that Flux tried a commit for a Promotion, and failed. Flux observes a generation only when it succeeds, so the commit
+// that it attempted is what counts. A failure that another attempt of that commit left behind is not this one's: Flux says which
+// Promotion's request it has handled, and where somebody has asked it something since, only a later second will do.
+func (f Flux) failedFor(p *v1alpha1.Promotion, commit string) bool {
+	since := f.Handled == p.Name || f.ReadyChangedAt.After(p.Status.DeployStartedAt.Time)
 	return f.Exists && commit != "" && f.Attempted == commit && f.Ready == string(metav1.ConditionFalse) &&
-		slices.Contains(failureReasons, f.Reason) && !f.ReadyChangedAt.Before(since.Truncate(time.Second))
+		slices.Contains(failureReasons, f.Reason) && since
 }
 
 // waits says that Flux is not Ready and has yet to try: something is missing that may come.

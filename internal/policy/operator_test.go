@@ -270,14 +270,14 @@ func (w *world) deploy(s *State) error {
 			}
 			w.asked[pinned.Spec.Commit] = true
 		}
-		k := w.flux[env]
-		if !w.ready[pinned.Spec.Commit] || (k.exists && k.release == pinned.Name) {
+		k, by := w.flux[env], Deployed(s, env)
+		if !w.ready[pinned.Spec.Commit] || (k.exists && k.release == pinned.Name && (k.promotion == by.Name || phase(by) != v1alpha1.PromotionDeploying)) {
 			continue
 		}
 		if err := w.wrote(); err != nil {
 			return err
 		}
-		k.exists, k.commit, k.release = true, pinned.Spec.Commit, pinned.Name
+		k.exists, k.commit, k.release, k.promotion = true, pinned.Spec.Commit, pinned.Name, by.Name
 		k.report.GenerationObserved = false
 		w.say("%s is told to run %s", env, pinned.Name)
 	}

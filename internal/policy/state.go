@@ -214,6 +214,8 @@ type Flux struct {
 	ChecksHealth bool
 	// Release is the Release that it was written for.
 	Release string
+	// Handled is the request to look that Flux handled last: that of the Promotion which told it, unless somebody asked since.
+	Handled string
 }
 
 // FluxSource is what Flux reports about the GitRepository of a pinned release.

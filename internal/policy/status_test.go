@@ -187,7 +187,7 @@ func TestPromotionConditions(t *testing.T) {
 		"merging":   {opened(), "Unknown Merging", "True Merging", "", "True Passed", ""},
 		"stalled":   {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestOpen, "x1"), "Unknown BranchMoved", "", "True BranchMoved", "True Passed", ""},
 		"cancelled": {ready().promotion("main", "d1").pullRequest("main-d1-1", 4, v1alpha1.PullRequestClosed, "d1"), "False Declined", "", "", "", ""},
-		"failed":    {ready().promotion("main", "d1", toldFlux("-1m")).fails("main", "d1", "-1m"), "False FluxFailed", "", "True FluxFailed", "", "False FluxFailed"},
+		"failed":    {ready().promotion("main", "d1", toldFlux("-1m")).fails("main", "d1", "-30s"), "False FluxFailed", "", "True FluxFailed", "", "False FluxFailed"},
 		"succeeded": {ready().promotion("main", "d1", toldFlux("-1m")).runs("main", "d1"), "True Succeeded", "", "", "", "True Succeeded"},
 	}
 	for name, test := range tests {

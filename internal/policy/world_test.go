@@ -158,7 +158,9 @@ type server struct {
 type kustomization struct {
 	exists          bool
 	commit, release string
-	report          Flux
+	// promotion is that of which Flux was told last.
+	promotion string
+	report    Flux
 }
 
 // newWorld begins with both branches at the same commit, and nothing deployed.
@@ -207,14 +209,14 @@ func (w *world) work(env v1alpha1.EnvironmentName) {
 	r := &k.report
 	healthy := w.git.healthy(k.commit, env)
 	settled := r.Attempted == k.commit && r.GenerationObserved && (r.Ready == "True") == healthy && r.Ready != "Unknown"
-	if settled || (r.Attempted == k.commit && r.Ready == "False" && !healthy) {
+	if r.Handled == k.promotion && (settled || (r.Attempted == k.commit && r.Ready == "False" && !healthy)) {
 		return
 	}
 	if r.Ready != "Unknown" {
 		r.Ready, r.Reason, r.Message, r.ReadyChangedAt = "Unknown", "Progressing", "reconciling", w.now
 		return
 	}
-	r.Attempted = k.commit
+	r.Attempted, r.Handled = k.commit, k.promotion
 	if healthy {
 		r.Ready, r.Reason, r.Message, r.Applied, r.GenerationObserved = "True", "ReconciliationSucceeded", "applied", k.commit, true
 	} else {

@@ -240,6 +240,9 @@ func (s *Stub) reconcileKustomization(ctx context.Context, request reconcile.Req
 }
 
 func (s *Stub) judge(k *kustomizev1.Kustomization, revision string) {
+	if asked, is := meta.ReconcileAnnotationValue(k.Annotations); is {
+		k.Status.SetLastHandledReconcileRequest(asked)
+	}
 	commit := revision[len(revision)-40:]
 	verdict := s.verdict(commit)
 	if verdict == PathMissing && k.Spec.Path != MendedPath {
