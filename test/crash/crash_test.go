@@ -32,6 +32,7 @@ const (
 var effects = []string{
 	"GitHub: create the branch",
 	"GitHub: move the branch",
+	"GitHub: delete the branch",
 	"GitHub: open the pull request",
 	"GitHub: label the pull request",
 	"GitHub: ask for reviews",

@@ -101,7 +101,7 @@ func (j *journey) release() {
 	j.runs("production", j.merge)
 }
 
-// decline closes the pull request of a change.
+// decline closes the pull request of a change. Its branch goes.
 func (j *journey) decline() {
 	j.t.Helper()
 	j.unwanted = j.commit("develop", "unwanted")
@@ -132,8 +132,8 @@ func (j *journey) goBack() {
 	j.runs("develop", j.unwanted)
 }
 
-// leave takes main and production out of the Application, while a pull request into main is open. Production's objects go with it,
-// main's stay where they are.
+// leave takes main and production out of the Application, while a pull request into main is open, which goes. So do production's
+// objects, and main's stay where they are.
 func (j *journey) leave() {
 	j.t.Helper()
 	j.late = j.commit("develop", "late")

@@ -90,10 +90,13 @@ func (j *journey) expectEffects() {
 		emulator.BranchMoved:      2, // of the promotion, to the fix; and main, by the merge
 	}
 	develop := j.fix
-	if j.unwanted != "" { // and two more pull requests
-		for _, kind := range []emulator.EffectKind{emulator.PullOpened, emulator.LabelAdded, emulator.ReviewRequested, emulator.BranchMoved} {
+	if j.unwanted != "" { // and two more pull requests, which are not merged
+		for _, kind := range []emulator.EffectKind{emulator.PullOpened, emulator.LabelAdded, emulator.ReviewRequested, emulator.BranchDeleted} {
 			expected[kind] += 2
 		}
+		expected[emulator.BranchMoved]++   // to the unwanted change; a person closes its pull request
+		expected[emulator.BranchCreated]++ // for the late one
+		expected[emulator.PullClosed]++    // with its branch, when main is left
 		develop = j.unstarted
 	}
 	g := j.expect()

@@ -81,6 +81,8 @@ func (w *write) onGitHub() string {
 		return "create the branch"
 	case "PATCH git":
 		return "move the branch"
+	case "DELETE git":
+		return "delete the branch"
 	case "POST pulls":
 		if len(parts) > 3 {
 			return "ask for reviews"
