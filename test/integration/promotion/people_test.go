@@ -290,6 +290,7 @@ var _ = Describe("A Promotion by hand", func() {
 		w.looksAgain(ctx)
 		Expect(w.made(ctx, "develop").Annotations).To(HaveKeyWithValue(meta.ReconcileRequestAnnotation, "by-hand"))
 
+		Expect(fluxStub.Find(ctx, second, flux.Busy)).To(Succeed()) // It takes its time, now that it is asked again.
 		again, err := w.person(ctx, "paula", "promote").promotes(ctx, "develop", release)
 		Expect(err).NotTo(HaveOccurred())
 		w.finishes(ctx, again, v1alpha1.PromotionDeploying, v1alpha1.DeployingReason)
