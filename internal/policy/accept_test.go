@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -36,10 +37,16 @@ func TestAccept(t *testing.T) {
 		// says is what the sentence must name, so that people know what to mend.
 		says string
 	}{
-		"an entry":                   {standard(), "develop", "accepted", ""},
-		"with an upstream":           {standard(), "main", "accepted", ""},
-		"that is not listed":         {standard().environment("staging"), "staging", v1alpha1.EnvironmentGoneReason, "does not list Environment staging"},
-		"without an Environment":     {standard().lists("prod"), "prod", v1alpha1.EnvironmentNotFoundReason, "write one that exists (develop, main)"},
+		"an entry":               {standard(), "develop", "accepted", ""},
+		"with an upstream":       {standard(), "main", "accepted", ""},
+		"that is not listed":     {standard().environment("staging"), "staging", v1alpha1.EnvironmentGoneReason, "does not list Environment staging"},
+		"without an Environment": {standard().lists("prod"), "prod", v1alpha1.EnvironmentNotFoundReason, "write one that exists (develop, main)"},
+		"with hundreds of them": {standard().do(func(s *State) {
+			for i := range 200 {
+				name := v1alpha1.EnvironmentName(fmt.Sprintf("a%03d", i))
+				s.Environments[name] = &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Name: string(name)}}
+			}
+		}).lists("prod"), "prod", v1alpha1.EnvironmentNotFoundReason, "(a000, a001, a002, a003, a004, a005, a006, a007, and 194 more)"},
 		"with no Environment at all": {empty().lists("prod"), "prod", v1alpha1.EnvironmentNotFoundReason, "there is none yet"},
 		"in a namespace that the selector does not match": {
 			standard().with("main", onlyFrom(map[string]string{"tier": "prod"})), "main", v1alpha1.NamespaceNotAllowedReason, "tier=prod"},
