@@ -81,60 +81,55 @@ func (a *Applier) Apply(ctx context.Context, desired client.Object) (Result, err
 	if a.seen.unchanged(comparison) {
 		return Unchanged, nil
 	}
-	result, err := a.apply(ctx, desired, gvk, cached)
-	if err == nil && result == Unchanged {
-		a.seen.remember(comparison)
+	want, result, err := a.apply(ctx, desired, gvk, cached)
+	switch {
+	case err != nil:
+		return "", err
+	case result == Unchanged:
+		a.seen.found(comparison)
+	default:
+		a.seen.wrote(comparison, want)
 	}
-	return result, err
+	return result, nil
 }
 
-// apply compares in full, and writes where that finds a difference.
-func (a *Applier) apply(ctx context.Context, desired client.Object, gvk schema.GroupVersionKind, cached client.Object) (Result, error) {
+// apply compares in full, and writes where that finds a difference. It returns the object as it was sent, or as the API server stored it.
+func (a *Applier) apply(ctx context.Context, desired client.Object, gvk schema.GroupVersionKind, cached client.Object) (*unstructured.Unstructured, Result, error) {
 	want, err := a.normalise(desired, gvk)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	if want.GetLabels()[mainstemv1.InstanceLabel] == "" {
-		return "", fmt.Errorf("applying %s: it lacks the label %s, by which it would be recognised later", describe(want), mainstemv1.InstanceLabel)
+		return nil, "", fmt.Errorf("applying %s: it lacks the label %s, by which it would be recognised later", describe(want), mainstemv1.InstanceLabel)
 	}
 	hash, err := hashOf(want)
 	if err != nil {
-		return "", fmt.Errorf("hashing %s: %w", describe(want), err)
+		return nil, "", fmt.Errorf("hashing %s: %w", describe(want), err)
 	}
 	annotate(want, HashAnnotation, hash)
 
 	live, err := a.read(ctx, want, cached)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	if live != nil {
 		if err := ours(want, live); err != nil {
-			return "", err
+			return nil, "", err
 		}
 		if live.GetAnnotations()[HashAnnotation] == hash && contains(live, want) {
-			return Unchanged, nil
+			return want, Unchanged, nil
 		}
 	}
 	if request := desired.GetAnnotations()[fluxmeta.ReconcileRequestAnnotation]; request != "" {
 		annotate(want, fluxmeta.ReconcileRequestAnnotation, request)
 	}
 	if live == nil {
-		return a.create(ctx, want)
+		// Without force, so that an object that somebody made in the last moment is not overwritten: the API server answers with a
+		// conflict where it differs.
+		return want, Created, a.send(ctx, want)
 	}
 	want.SetUID(live.GetUID())
-	if err := a.send(ctx, want, client.ForceOwnership); err != nil {
-		return "", err
-	}
-	return Changed, nil
-}
-
-// create applies without force, so that an object that somebody made in the last moment is not overwritten: the API
-// server answers with a conflict where it differs.
-func (a *Applier) create(ctx context.Context, want *unstructured.Unstructured) (Result, error) {
-	if err := a.send(ctx, want); err != nil {
-		return "", err
-	}
-	return Created, nil
+	return want, Changed, a.send(ctx, want, client.ForceOwnership)
 }
 
 func (a *Applier) send(ctx context.Context, want *unstructured.Unstructured, options ...client.ApplyOption) error {

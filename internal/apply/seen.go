@@ -8,15 +8,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// maxComparisons bounds how many objects are remembered. One that was pushed out is compared in full again.
-const maxComparisons = 32768
+const (
+	// maxComparisons bounds how many objects are remembered. One that was pushed out is compared in full again.
+	maxComparisons = 32768
+	// maxLag is how long a cache is waited for that has yet to see what was written. One that is still behind by then is broken, or the
+	// API server counts anew, as after a restore from a backup.
+	maxLag = 10 * time.Second
+)
 
 // comparison is one object as it was desired, and the version of the live one that it was compared with. Where both are the same
 // again, so is what came of it.
@@ -25,6 +32,8 @@ type comparison struct {
 	desired [sha256.Size]byte
 	uid     types.UID
 	version string
+	// writtenAt is when it was written so; zero where it was found so.
+	writtenAt time.Time
 }
 
 type object struct {
@@ -58,17 +67,29 @@ func (c *comparisons) cache() *lru.Cache[object, comparison] {
 	return c.entries
 }
 
-// unchanged says that this very comparison found the object as desired. Where there is no live object, there is nothing to say.
+// unchanged says that this very comparison found the object as desired, or that it was written so and the cache has yet to see it:
+// after an outage of the API server, caches come back one after the other. Where there is no live object, there is nothing to say.
 func (c *comparisons) unchanged(now comparison) bool {
-	if now.version == "" {
+	last, known := c.cache().Get(now.object)
+	if !known || now.version == "" || last.desired != now.desired || last.uid != now.uid {
 		return false
 	}
-	last, known := c.cache().Get(now.object)
-	return known && last == now
+	if last.version == now.version {
+		return true
+	}
+	order, err := resourceversion.CompareResourceVersion(now.version, last.version)
+	return err == nil && order < 0 && time.Since(last.writtenAt) < maxLag
 }
 
-func (c *comparisons) remember(now comparison) {
+// found remembers that a comparison found the object as desired.
+func (c *comparisons) found(now comparison) {
 	if now.version != "" {
 		c.cache().Add(now.object, now)
 	}
+}
+
+// wrote remembers that an object was written as desired, and is of this version since.
+func (c *comparisons) wrote(now comparison, written client.Object) {
+	now.uid, now.version, now.writtenAt = written.GetUID(), written.GetResourceVersion(), time.Now()
+	c.found(now)
 }
