@@ -265,7 +265,10 @@ func checks(s *State, e entrance, gate *v1alpha1.ChecksGate) GateResult {
 func judgeChecks(e entrance, gate *v1alpha1.ChecksGate, runs []Check) GateResult {
 	states := map[string]CheckState{}
 	for _, run := range runs {
-		states[run.Name] = run.State
+		// A check run and a commit status can have one name. As on GitHub both must have succeeded: the worse one counts.
+		if known, is := states[run.Name]; !is || known == CheckSuccess || run.State == CheckFailure {
+			states[run.Name] = run.State
+		}
 	}
 	wanted := gate.Required
 	if len(wanted) == 0 {

@@ -88,18 +88,21 @@ func TestChecks(t *testing.T) {
 		given *scene
 		want  string
 	}{
-		"required, all well":            {ready(checking("build", "test")).checks("d1", build(CheckSuccess), test(CheckSuccess)), "Passed ChecksPassed"},
-		"required, others do not count": {ready(checking("build")).checks("d1", build(CheckSuccess), test(CheckFailure)), "Passed ChecksPassed"},
-		"required, one absent":          {ready(checking("build", "test")).checks("d1", build(CheckSuccess)), "Waiting ChecksPending"},
-		"required, one pending":         {ready(checking("build")).checks("d1", build(CheckPending)), "Waiting ChecksPending"},
-		"required, one failed":          {ready(checking("build", "test")).checks("d1", build(CheckPending), test(CheckFailure)), "Failed ChecksFailed"},
-		"any, all well":                 {ready(checking()).checks("d1", build(CheckSuccess), test(CheckSuccess)), "Passed ChecksPassed"},
-		"any, one pending":              {ready(checking()).checks("d1", build(CheckSuccess), test(CheckPending)), "Waiting ChecksPending"},
-		"any, one failed":               {ready(checking()).checks("d1", build(CheckSuccess), test(CheckFailure)), "Failed ChecksFailed"},
-		"any, none at all":              {ready(checking()).checks("d1"), "Waiting NoChecks"},
-		"required, none at all":         {ready(checking("build")).checks("d1"), "Waiting ChecksPending"},
-		"of another commit":             {ready(checking()).checks("d2", build(CheckSuccess)), "Unknown NotObserved"},
-		"not read":                      {ready(checking()), "Unknown NotObserved"},
+		"required, all well":                    {ready(checking("build", "test")).checks("d1", build(CheckSuccess), test(CheckSuccess)), "Passed ChecksPassed"},
+		"required, others do not count":         {ready(checking("build")).checks("d1", build(CheckSuccess), test(CheckFailure)), "Passed ChecksPassed"},
+		"required, one absent":                  {ready(checking("build", "test")).checks("d1", build(CheckSuccess)), "Waiting ChecksPending"},
+		"required, one pending":                 {ready(checking("build")).checks("d1", build(CheckPending)), "Waiting ChecksPending"},
+		"required, one failed":                  {ready(checking("build", "test")).checks("d1", build(CheckPending), test(CheckFailure)), "Failed ChecksFailed"},
+		"any, all well":                         {ready(checking()).checks("d1", build(CheckSuccess), test(CheckSuccess)), "Passed ChecksPassed"},
+		"any, one pending":                      {ready(checking()).checks("d1", build(CheckSuccess), test(CheckPending)), "Waiting ChecksPending"},
+		"any, one failed":                       {ready(checking()).checks("d1", build(CheckSuccess), test(CheckFailure)), "Failed ChecksFailed"},
+		"a status of the name of a failed run":  {ready(checking("build")).checks("d1", build(CheckFailure), build(CheckSuccess)), "Failed ChecksFailed"},
+		"a run of the name of a failed status":  {ready(checking()).checks("d1", build(CheckSuccess), build(CheckFailure)), "Failed ChecksFailed"},
+		"a status of the name of a running run": {ready(checking("build")).checks("d1", build(CheckPending), build(CheckSuccess)), "Waiting ChecksPending"},
+		"any, none at all":                      {ready(checking()).checks("d1"), "Waiting NoChecks"},
+		"required, none at all":                 {ready(checking("build")).checks("d1"), "Waiting ChecksPending"},
+		"of another commit":                     {ready(checking()).checks("d2", build(CheckSuccess)), "Unknown NotObserved"},
+		"not read":                              {ready(checking()), "Unknown NotObserved"},
 		"that cannot be read": {ready(checking()).do(func(s *State) {
 			s.GitHub.Checks[sha("d1")] = Checks{Problem: &Problem{Reason: v1alpha1.RateLimitedReason, RetryAt: at("5m").Time}, Runs: []Check{build(CheckSuccess)}}
 		}), "Unknown RateLimited until 12:05:00"},

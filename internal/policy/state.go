@@ -161,7 +161,7 @@ type Check struct {
 type Checks struct {
 	// Problem is set where the checks could not be read.
 	Problem *Problem
-	// Runs has one entry per name.
+	// Runs has the newest check run and the newest commit status of each name: a name may be there twice.
 	Runs []Check
 }
 
