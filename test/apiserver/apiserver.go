@@ -56,6 +56,8 @@ func Start(ctx context.Context) (*Server, error) {
 		return nil, fmt.Errorf("%s is not set: run the tests by make test", AssetsVariable)
 	}
 	s := &Server{environment: &envtest.Environment{}}
+	// As some distributions do: whoever gives an object an owner must be allowed to delete the object, and to block the owner.
+	s.environment.ControlPlane.GetAPIServer().Configure().Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
 	admin, err := s.environment.Start()
 	if err != nil {
 		return nil, fmt.Errorf("starting the API server: %w", err)
