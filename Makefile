@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-## What `mainstem --version` says.
+## The version in the operator's first line of log and in its user agent.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 ## Set to 1, `make demo` ends when the journey has ended, with its result as exit code.
 ONCE ?=

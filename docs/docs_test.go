@@ -86,6 +86,9 @@ func pages(t *testing.T) map[string]page {
 	return found
 }
 
+// frontPages are those that people meet first, at the top of the checkout.
+var frontPages = []string{"../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md", "../AGENTS.md"}
+
 func readPage(t *testing.T, path string) page {
 	t.Helper()
 	content, err := os.ReadFile(path)

@@ -4,9 +4,11 @@
 package docs
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -33,7 +35,11 @@ func TestLinksLeadSomewhere(t *testing.T) {
 		}
 		return anchors[path]
 	}
-	for _, p := range pages(t) {
+	all := slices.Collect(maps.Values(pages(t)))
+	for _, path := range frontPages {
+		all = append(all, readPage(t, path))
+	}
+	for _, p := range all {
 		for _, match := range link.FindAllStringSubmatch(p.prose, -1) {
 			if strings.HasPrefix(match[1], "https://") {
 				continue

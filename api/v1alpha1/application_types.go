@@ -273,7 +273,8 @@ type ApplicationStatus struct {
 	// +optional
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
 
-	// Conditions: Ready, Reconciling while something moves, Stalled where only a change of the spec can help.
+	// Conditions: Ready; RepositoryReachable; Reconciling while something moves; Stalled where only a change of a spec, a Secret or a
+	// permission can help.
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
