@@ -74,7 +74,7 @@ func TestMainstemsRights(t *testing.T) {
 		{"create", "holds.mainstem.dev", team},
 		{"delete", "holds.mainstem.dev", team},
 		{"patch", "environments.mainstem.dev", ""},
-		{"patch", "releases.mainstem.dev", team},
+		{"update", "applications.mainstem.dev/status", team},
 		{"approve", "environments.mainstem.dev", ""},
 		{"bypass", "environments.mainstem.dev", ""},
 		{"hold", "environments.mainstem.dev", ""},

@@ -171,10 +171,11 @@ func TestStatusIsASubresource(t *testing.T) {
 	operator, err := mainstem.client()
 	g.Expect(err).NotTo(HaveOccurred())
 
+	before := client.MergeFrom(e.DeepCopy())
 	e.Status.ObservedGeneration = e.Generation
 	e.Status.Applications = &v1alpha1.ApplicationCount{Total: 2, Healthy: 1}
 	e.Spec.Description = "not to be written"
-	g.Expect(operator.Status().Update(t.Context(), e)).To(Succeed())
+	g.Expect(operator.Status().Patch(t.Context(), e, before)).To(Succeed())
 
 	owner, err := paula.client()
 	g.Expect(err).NotTo(HaveOccurred())
