@@ -336,6 +336,10 @@ type EnvironmentState struct {
 	// +optional
 	Next *NextRelease `json:"next,omitempty"`
 
+	// Failed is the release whose deploy failed here, while nothing newer is on its way and Flux runs another one.
+	// +optional
+	Failed *FailedRelease `json:"failed,omitempty"`
+
 	// Behind says how far this environment is behind its upstream, or behind its branch.
 	// +optional
 	Behind *Behind `json:"behind,omitempty"`
@@ -383,6 +387,20 @@ type CurrentRelease struct {
 	// short Unknown does not. Soak gates downstream count from here.
 	// +optional
 	HealthySince *metav1.Time `json:"healthySince,omitempty"`
+}
+
+// FailedRelease is a release whose deploy failed.
+type FailedRelease struct {
+	// Release is the name of the Release.
+	Release string `json:"release"`
+	// Commit is its full SHA.
+	Commit string `json:"commit"`
+	// Promotion is the name of the Promotion that failed.
+	Promotion string `json:"promotion"`
+	// Message says in one sentence why, in Flux's words where it gave some.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Message string `json:"message,omitempty"`
 }
 
 // NextRelease is the release that is on its way in.

@@ -37,9 +37,10 @@ const (
 	NamespaceNotAllowedReason = "NamespaceNotAllowed"
 	// TargetMissingReason : the ServiceAccount, or the Secret or ConfigMap of a remote cluster, is missing in the namespace.
 	TargetMissingReason = "TargetMissing"
-	// TargetConflictReason : an object that is not Mainstem's stands where a generated one is to be.
+	// TargetConflictReason : an object that is not Mainstem's stands where a generated one is to be, or another Application or entry
+	// deploys the same objects.
 	TargetConflictReason = "TargetConflict"
-	// DeployInvalidReason : what is deployed cannot be rendered as the Application declares it.
+	// DeployInvalidReason : what is deployed cannot be rendered as the Application declares it, or the cluster refuses it.
 	DeployInvalidReason = "DeployInvalid"
 	// PromotionBranchSharedReason : the pull requests of two Applications would meet on one repository and base.
 	PromotionBranchSharedReason = "PromotionBranchShared"

@@ -77,7 +77,7 @@ type ReleaseSpec struct {
 	// +optional
 	Prerelease bool `json:"prerelease,omitempty"`
 
-	// Sequence orders the Releases of one branch by observation: dates of commits lie.
+	// Sequence orders the Releases of the Application by observation: dates of commits lie.
 	// +kubebuilder:validation:Minimum=1
 	// +required
 	Sequence int64 `json:"sequence"`

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	mainstemv1 "github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
 const (
@@ -194,31 +195,38 @@ func (a *Applier) emptyOf(gvk schema.GroupVersionKind) (client.Object, error) {
 // ownershipLabels say whose an object is.
 var ownershipLabels = []string{mainstemv1.InstanceLabel, mainstemv1.ApplicationLabel, mainstemv1.EnvironmentLabel}
 
-// managedByLabel stays on what [Applier.Release] has let go: by it, and by the lack of every other mark, it is known again.
-const managedByLabel = "app.kubernetes.io/managed-by"
-
-// letGo says that Mainstem made an object and let it go later: it may be taken up again.
-func letGo(want, live *unstructured.Unstructured) bool {
-	wanted, found := want.GetLabels(), live.GetLabels()
+// letGo says that Mainstem made an object and let it go later, so that it may be taken up again: [Applier.Release] leaves the label
+// managed-by, and takes every other mark.
+func letGo(wanted, found map[string]string) bool {
 	for _, label := range ownershipLabels {
 		if _, has := found[label]; has {
 			return false
 		}
 	}
-	return wanted[managedByLabel] != "" && found[managedByLabel] == wanted[managedByLabel]
+	return wanted[render.ManagedByLabel] != "" && found[render.ManagedByLabel] == wanted[render.ManagedByLabel]
 }
 
-// ours checks that live carries every ownership label of want, or is an object that was let go.
-func ours(want, live *unstructured.Unstructured) error {
-	if letGo(want, live) {
-		return nil
+// stranger is the first ownership label by which an object is not what is wanted, or empty where it is, or was let go.
+func stranger(wanted, found map[string]string) string {
+	if letGo(wanted, found) {
+		return ""
 	}
-	wanted, found := want.GetLabels(), live.GetLabels()
 	for _, label := range ownershipLabels {
-		value, asked := wanted[label]
-		if asked && found[label] != value {
-			return &NotOursError{Object: describe(live), Label: label, Want: value, Found: found[label]}
+		if value, asked := wanted[label]; asked && found[label] != value {
+			return label
 		}
+	}
+	return ""
+}
+
+// Ours says whether an object with the labels found may be made what is wanted with its labels: it is that already, or was let go.
+func Ours(wanted, found map[string]string) bool { return stranger(wanted, found) == "" }
+
+// ours checks that live may be made what is wanted.
+func ours(want, live *unstructured.Unstructured) error {
+	wanted, found := want.GetLabels(), live.GetLabels()
+	if label := stranger(wanted, found); label != "" {
+		return &NotOursError{Object: describe(live), Label: label, Want: wanted[label], Found: found[label]}
 	}
 	return nil
 }

@@ -113,11 +113,13 @@ func (f *fetcher) merge(ctx context.Context, sha string) (policy.Merge, bool) {
 	if !merge.Found || merge.Base == "" {
 		return policy.Merge{}, false
 	}
-	result := policy.Merge{PullRequest: int64(merge.PullRequest.Number), Head: merge.PullRequest.Head.SHA, Base: merge.Base}
-	if base, err := f.observation.GitHub.Commit(ctx, merge.Base); err == nil {
-		result.BaseContent = base.Tree
+	base, known := f.commit(ctx, merge.Base)
+	if !known {
+		return policy.Merge{}, false
 	}
-	return result, true
+	return policy.Merge{
+		PullRequest: int64(merge.PullRequest.Number), Head: merge.PullRequest.Head.SHA, Base: merge.Base, BaseContent: base.Tree,
+	}, true
 }
 
 // branchOf is a branch on which a commit was seen.

@@ -28,6 +28,9 @@ import (
 const (
 	// targetMemory is how long a target that was found present is taken to be so: it is asked for at every reconciliation.
 	targetMemory = time.Minute
+	// secretMemory is how long a Secret that was read is taken to be the same: one deploy takes several reconciliations within a second.
+	// One that GitHub refuses is read again at once.
+	secretMemory = 30 * time.Second
 	// targets and credentials bound how many of them are remembered.
 	targets     = 8192
 	credentials = 2048
@@ -58,14 +61,16 @@ type Observer struct {
 	SystemNamespace string
 
 	present *expirable.LRU[string, struct{}]
-	// parsed are credentials by the version of their Secret, which is read each time: to make out a private key takes as long as all
-	// decisions of a look.
+	// recent are the credentials of Secrets, by namespace and name, that were read a moment ago.
+	recent *expirable.LRU[types.NamespacedName, github.Credential]
+	// parsed are credentials by the version of their Secret: to make out a private key takes as long as all decisions of a look.
 	parsed *lru.Cache[string, github.Credential]
 }
 
 // New makes an Observer of what is set in o.
 func New(o Observer) *Observer {
 	o.present = expirable.NewLRU[string, struct{}](targets, nil, targetMemory)
+	o.recent = expirable.NewLRU[types.NamespacedName, github.Credential](credentials, nil, secretMemory)
 	// New fails only for a size that is not positive.
 	o.parsed, _ = lru.New[string, github.Credential](credentials)
 	return &o
@@ -91,6 +96,15 @@ type Observation struct {
 	FetchedAt time.Time
 
 	interval time.Duration
+	// remembered says that the credential was not read for this Observation.
+	remembered bool
+}
+
+// ForgetSecret lets the credential of an Application be read anew.
+func (o *Observer) ForgetSecret(app *v1alpha1.Application) {
+	if ref := app.Spec.Repository.SecretRef; ref != nil {
+		o.recent.Remove(types.NamespacedName{Namespace: app.Namespace, Name: ref.Name})
+	}
 }
 
 // NextLook is when GitHub is to be asked again, if no webhook comes before.

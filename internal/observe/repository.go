@@ -19,11 +19,30 @@ import (
 	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
-// repository reads the Application's credential, and from GitHub the heads of its branches and its releases.
+// repository reads the Application's credential, and from GitHub the heads of its branches and its releases. A credential that GitHub
+// refuses may have been rotated a moment ago: it is read anew and tried once more.
 func (o *Observer) repository(ctx context.Context, observation *Observation) error {
+	if err := o.look(ctx, observation); err != nil || !refusesCredential(observation.State.GitHub.Problem) {
+		return err
+	}
+	o.ForgetSecret(observation.State.Application)
+	if !observation.remembered {
+		return nil
+	}
+	observation.State.GitHub.Problem = nil
+	return o.look(ctx, observation)
+}
+
+// refusesCredential says that a problem may be one of the credential.
+func refusesCredential(problem *policy.Problem) bool {
+	return problem != nil && (problem.Reason == v1alpha1.UnauthorizedReason || problem.Reason == v1alpha1.PermissionDeniedReason ||
+		problem.Reason == v1alpha1.RepositoryNotFoundReason)
+}
+
+func (o *Observer) look(ctx context.Context, observation *Observation) error {
 	state := &observation.State
 	app := state.Application
-	credential, problem, err := o.credential(ctx, app)
+	credential, problem, err := o.credential(ctx, observation)
 	if err != nil {
 		return err
 	}
@@ -68,14 +87,21 @@ func (o *Observer) repository(ctx context.Context, observation *Observation) err
 	return nil
 }
 
-// credential reads the Secret that the Application names, now: it may be rotated at any time.
-func (o *Observer) credential(ctx context.Context, app *v1alpha1.Application) (github.Credential, *policy.Problem, error) {
+// credential reads the Secret that the Application names, unless it was read a moment ago.
+func (o *Observer) credential(ctx context.Context, observation *Observation) (github.Credential, *policy.Problem, error) {
+	app := observation.State.Application
+	observation.remembered = false
 	if app.Spec.Repository.SecretRef == nil {
 		return github.Credential{}, nil, nil
 	}
 	name := app.Spec.Repository.SecretRef.Name
+	key := types.NamespacedName{Namespace: app.Namespace, Name: name}
+	if known, is := o.recent.Get(key); is {
+		observation.remembered = true
+		return known, nil, nil
+	}
 	var secret corev1.Secret
-	switch err := o.read(ctx, types.NamespacedName{Namespace: app.Namespace, Name: name}, &secret); {
+	switch err := o.read(ctx, key, &secret); {
 	case apierrors.IsNotFound(err):
 		return github.Credential{}, &policy.Problem{Reason: v1alpha1.SecretNotFoundReason, Message: fmt.Sprintf(
 			"spec.repository.secretRef names Secret %s, which is not in namespace %s: create it there with a GitHub App's keys or with username and password", name, app.Namespace)}, nil
@@ -83,14 +109,15 @@ func (o *Observer) credential(ctx context.Context, app *v1alpha1.Application) (g
 		return github.Credential{}, nil, err
 	}
 	version := string(secret.UID) + "/" + secret.ResourceVersion
-	if known, is := o.parsed.Get(version); is {
-		return known, nil, nil
+	credential, known := o.parsed.Get(version)
+	if !known {
+		var err error
+		if credential, err = github.CredentialFromSecret(secret.Data); err != nil {
+			return github.Credential{}, &policy.Problem{Reason: v1alpha1.SecretInvalidReason, Message: fmt.Sprintf("Secret %s: %v", name, err)}, nil
+		}
+		o.parsed.Add(version, credential)
 	}
-	credential, err := github.CredentialFromSecret(secret.Data)
-	if err != nil {
-		return github.Credential{}, &policy.Problem{Reason: v1alpha1.SecretInvalidReason, Message: fmt.Sprintf("Secret %s: %v", name, err)}, nil
-	}
-	o.parsed.Add(version, credential)
+	o.recent.Add(key, credential)
 	return credential, nil, nil
 }
 

@@ -5,6 +5,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -84,7 +85,7 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 		return err
 	}
 	clients := github.NewClients(github.Options{UserAgent: "mainstem/" + o.Version, Timeout: o.GitHubTimeout})
-	if err := (&environment.Reconciler{Client: mgr.GetClient(), Recorder: recorder}).SetupWithManager(mgr); err != nil {
+	if err := (&environment.Reconciler{Client: mgr.GetClient(), Recorder: recorder}).SetupWithManager(mgr, controller.Options{RateLimiter: retries()}); err != nil {
 		return fmt.Errorf("setting the Environment controller up: %w", err)
 	}
 	applications := &application.Reconciler{
@@ -188,7 +189,7 @@ func whoAmI(ctx context.Context, mgr ctrl.Manager) (string, error) {
 		return last == nil && name != "", nil
 	})
 	if err != nil {
-		return "", fmt.Errorf("asking the API server who Mainstem is: %w", last)
+		return "", fmt.Errorf("asking the API server who Mainstem is: %w", cmp.Or(last, err))
 	}
 	return name, nil
 }

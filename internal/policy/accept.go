@@ -47,9 +47,6 @@ func Accept(s *State, env v1alpha1.EnvironmentName) *Problem {
 	return nil
 }
 
-// namedEnvironments is how many Environments a sentence names at most: a platform may have hundreds.
-const namedEnvironments = 8
-
 func environmentExists(s *State, entry *v1alpha1.ApplicationEnvironment) *Problem {
 	if s.Environments[entry.Name] != nil {
 		return nil
@@ -58,12 +55,8 @@ func environmentExists(s *State, entry *v1alpha1.ApplicationEnvironment) *Proble
 	for name := range s.Environments {
 		known = append(known, string(name))
 	}
-	slices.Sort(known)
-	if more := len(known) - namedEnvironments; more > 0 {
-		known = append(known[:namedEnvironments], fmt.Sprintf("and %d more", more))
-	}
 	return &Problem{Reason: v1alpha1.EnvironmentNotFoundReason, Message: fmt.Sprintf(
-		"there is no Environment %s: create it, or write one that exists (%s)", entry.Name, cmp.Or(strings.Join(known, ", "), "there is none yet"))}
+		"there is no Environment %s: create it, or write one that exists (%s)", entry.Name, cmp.Or(list(known), "there is none yet"))}
 }
 
 func namespaceAllowed(s *State, entry *v1alpha1.ApplicationEnvironment) *Problem {

@@ -46,7 +46,7 @@ func TestAccept(t *testing.T) {
 				name := v1alpha1.EnvironmentName(fmt.Sprintf("a%03d", i))
 				s.Environments[name] = &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Name: string(name)}}
 			}
-		}).lists("prod"), "prod", v1alpha1.EnvironmentNotFoundReason, "(a000, a001, a002, a003, a004, a005, a006, a007, and 194 more)"},
+		}).lists("prod"), "prod", v1alpha1.EnvironmentNotFoundReason, "(a000, a001, a002, a003, a004, a005, a006, a007 and 194 more)"},
 		"with no Environment at all": {empty().lists("prod"), "prod", v1alpha1.EnvironmentNotFoundReason, "there is none yet"},
 		"in a namespace that the selector does not match": {
 			standard().with("main", onlyFrom(map[string]string{"tier": "prod"})), "main", v1alpha1.NamespaceNotAllowedReason, "tier=prod"},
@@ -63,9 +63,12 @@ func TestAccept(t *testing.T) {
 		"a template that cannot be used": {standard().do(func(s *State) {
 			s.Templates["main"] = Templates{Problem: &Problem{Reason: v1alpha1.UnknownVariableReason, Message: "${what}"}}
 		}), "main", v1alpha1.UnknownVariableReason, "${what}"},
-		"a version of a branch":           {standard().do(needing("develop", "version")), "develop", v1alpha1.VersionMissingReason, "${version} in environment develop, whose releases are commits of branch develop and have none: follow GitHub releases with source.release"},
-		"a tag of a merge":                {standard().do(needing("main", "tag", "branch")), "main", v1alpha1.VersionMissingReason, "uses ${tag} in environment main, whose releases are commits of branch main"},
-		"a version of what is pinned":     {pinned().do(needing("main", "version")), "main", v1alpha1.VersionMissingReason, "commits of branch develop"},
+		"a version of a branch":       {standard().do(needing("develop", "version")), "develop", v1alpha1.VersionMissingReason, "${version} in environment develop, whose releases are commits of branch develop and have none: follow GitHub releases with source.release"},
+		"a tag of a merge":            {standard().do(needing("main", "tag", "branch")), "main", v1alpha1.VersionMissingReason, "uses ${tag} in environment main, whose releases are commits of branch main"},
+		"a version of what is pinned": {pinned().do(needing("main", "version")), "main", v1alpha1.VersionMissingReason, "commits of branch develop"},
+		"upstream's source is forgotten": {
+			empty().environment("develop").lists("develop").environment("main", after("develop")).lists("main").do(needing("main", "version")), "main", "accepted", ""},
+		"a source that is forgotten":      {empty().environment("develop").lists("develop").do(needing("develop", "version")), "develop", v1alpha1.InvalidSourceReason, "source"},
 		"a version of a pinned release":   {empty().environment("qa").lists("qa", fromReleases("")).environment("prod", after("qa")).lists("prod").do(needing("prod", "version", "tag")), "prod", "accepted", ""},
 		"a branch of a release, perhaps":  {production().do(needing("production", "branch", "version")), "production", "accepted", ""},
 		"a branch of a branch":            {standard().do(needing("main", "branch")), "main", "accepted", ""},

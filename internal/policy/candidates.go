@@ -6,6 +6,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/Masterminds/semver/v3"
@@ -100,38 +101,62 @@ func Candidates(s *State, env v1alpha1.EnvironmentName) []Candidate {
 }
 
 func candidatesFor(s *State, env v1alpha1.EnvironmentName) []Candidate {
-	entry := s.entry(env)
-	if entry == nil {
-		return nil
-	}
-	var candidates []Candidate
-	var inside *v1alpha1.Release
-	for _, r := range pool(s, entry) {
-		candidate := Candidate{Release: r}
-		for _, check := range candidateChecks {
-			if candidate.Reason, candidate.Message = check(s, entry, r); candidate.Reason != "" {
-				break
-			}
-		}
-		if candidate.Eligible() && inside != nil && newerFor(s, entry, inside, r) {
-			candidate.Reason, candidate.Message = ReasonOlder, fmt.Sprintf("%s is newer and is in already", inside.Name)
-		}
-		if candidate.Reason == ReasonAlreadyDeployed || candidate.Reason == ReasonContained {
-			inside = r
-		}
-		candidates = append(candidates, candidate)
-	}
-	return candidates
+	return slices.Collect(assessed(s, env))
 }
 
-// newestEligible returns the newest eligible candidate, or nil.
+// assessed gives the candidates one after the other, newest first, and makes out only those that are asked for: an environment may
+// have hundreds that it ran before.
+func assessed(s *State, env v1alpha1.EnvironmentName) iter.Seq[Candidate] {
+	return func(yield func(Candidate) bool) {
+		entry := s.entry(env)
+		if entry == nil {
+			return
+		}
+		var inside *v1alpha1.Release
+		for _, r := range pool(s, entry) {
+			candidate := Candidate{Release: r}
+			for _, check := range candidateChecks {
+				if candidate.Reason, candidate.Message = check(s, entry, r); candidate.Reason != "" {
+					break
+				}
+			}
+			if candidate.Eligible() && inside != nil && newerFor(s, entry, inside, r) {
+				candidate.Reason, candidate.Message = ReasonOlder, fmt.Sprintf("%s is newer and is in already", inside.Name)
+			}
+			if candidate.inside() {
+				inside = r
+			}
+			if !yield(candidate) {
+				return
+			}
+		}
+	}
+}
+
+// inside says that an environment has the candidate, or that its branch has.
+func (c Candidate) inside() bool {
+	return c.Reason == ReasonAlreadyDeployed || c.Reason == ReasonContained
+}
+
+// newestEligible returns the newest eligible candidate, or nil. Nothing older than what is in already can be one.
 func newestEligible(s *State, env v1alpha1.EnvironmentName) *v1alpha1.Release {
-	for _, c := range candidatesFor(s, env) {
-		if c.Eligible() {
+	for c := range assessed(s, env) {
+		switch {
+		case c.Eligible():
 			return c.Release
+		case c.inside():
+			return nil
 		}
 	}
 	return nil
+}
+
+// newestCandidate returns the newest candidate, eligible or not; without one, nothing.
+func newestCandidate(s *State, env v1alpha1.EnvironmentName) (Candidate, bool) {
+	for c := range assessed(s, env) {
+		return c, true
+	}
+	return Candidate{}, false
 }
 
 // pool lists the Releases that an entry's source offers, newest first.

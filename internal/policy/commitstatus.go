@@ -39,7 +39,7 @@ type CommitStatus struct {
 // environment, there is one status for all: success only if all of them say so. It tells of the first by name of those that say
 // the worst, so that all of them, each of which writes it, want to write the same.
 func CommitStatuses(s *State, status v1alpha1.ApplicationStatus) []CommitStatus {
-	statuses := append(statusesOf(status), failures(s)...)
+	statuses := statusesOf(status)
 	for i := range statuses {
 		statuses[i] = shared(s, statuses[i])
 	}
@@ -73,7 +73,7 @@ func worse(a, b CommitState) bool {
 	return slices.Index(commitStates, a) > slices.Index(commitStates, b)
 }
 
-// statusesOf reads what an Application's status says about commits: what runs, and what is on its way in.
+// statusesOf reads what an Application's status says about commits: what runs, what failed, and what is on its way in.
 func statusesOf(status v1alpha1.ApplicationStatus) []CommitStatus {
 	var statuses []CommitStatus
 	for i := range status.Environments {
@@ -84,6 +84,9 @@ func statusesOf(status v1alpha1.ApplicationStatus) []CommitStatus {
 				found.State, found.Description = CommitFailure, "deployed and not healthy"
 			}
 			statuses = append(statuses, found)
+		}
+		if env.Failed != nil {
+			statuses = append(statuses, CommitStatus{Environment: env.Name, Commit: env.Failed.Commit, State: CommitFailure, Description: env.Failed.Message})
 		}
 		if env.Next == nil || env.Next.Promotion == "" || (env.Current != nil && env.Current.Commit == env.Next.Commit) {
 			continue
@@ -125,20 +128,4 @@ func statusOfNext(env *v1alpha1.EnvironmentState) CommitStatus {
 // may require it for the merge.
 func GatesPassed(env v1alpha1.EnvironmentName, commit string) CommitStatus {
 	return CommitStatus{Environment: env, Commit: commit, State: CommitSuccess, Description: "the gates have passed"}
-}
-
-// failures are the deploys that ended badly and have nothing newer in their place.
-func failures(s *State) []CommitStatus {
-	var statuses []CommitStatus
-	for i := range s.Application.Spec.Environments {
-		env := s.Application.Spec.Environments[i].Name
-		last := lastFinished(s, env)
-		if last == nil || phase(last) != v1alpha1.PromotionFailed || Active(s, env) != nil {
-			continue
-		}
-		if r := s.release(last.Status.DeployedRelease); r != nil && r.Spec.Commit != s.Flux[env].Applied {
-			statuses = append(statuses, CommitStatus{Environment: env, Commit: r.Spec.Commit, State: CommitFailure, Description: last.Status.Message})
-		}
-	}
-	return statuses
 }

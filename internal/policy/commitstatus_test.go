@@ -96,3 +96,30 @@ func TestEverybodyWantsTheSameCommitStatus(t *testing.T) {
 		}
 	}
 }
+
+// TestAFailureIsToldByAll lets one of two Applications fail at a commit that the other one runs healthy: both tell GitHub
+// of the failure, or they would write over each other's at every look.
+func TestAFailureIsToldByAll(t *testing.T) {
+	of := func(name, other string) *scene {
+		s := ready().release("d2", "develop").promotion("develop", "d1", succeeded("-1h")).with("main", startedByPeople).do(peer(other, "-1h"))
+		s.Application.Name, s.Peers[0].Namespace = name, s.Application.Namespace
+		return s
+	}
+	fails := of("api", "web").promotion("develop", "d2", failed("-1m"))
+	runs := of("web", "api").runs("develop", "d2")
+	statusOfFails, _ := Report(fails.State)
+	statusOfRuns, _ := Report(runs.State)
+	fails.Peers[0].Status, runs.Peers[0].Status = statusOfRuns, statusOfFails
+	about := func(s *State, status v1alpha1.ApplicationStatus) CommitStatus {
+		told := CommitStatuses(s, status)
+		i := slices.IndexFunc(told, func(c CommitStatus) bool { return c.Commit == sha("d2") })
+		if i < 0 {
+			t.Fatalf("nothing is told of d2: %+v", told)
+		}
+		return told[i]
+	}
+	byFails, byRuns := about(fails.State, statusOfFails), about(runs.State, statusOfRuns)
+	if byFails != byRuns || byFails.State != CommitFailure {
+		t.Errorf("one says %+v, and the other %+v", byFails, byRuns)
+	}
+}

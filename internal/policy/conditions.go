@@ -85,9 +85,19 @@ func isConfiguration(problem *Problem) bool {
 	if problem == nil {
 		return false
 	}
-	switch problem.Reason {
-	case v1alpha1.SecretNotFoundReason, v1alpha1.SecretInvalidReason, v1alpha1.RepositoryInvalidReason,
-		v1alpha1.RepositoryNotFoundReason, v1alpha1.UnauthorizedReason, v1alpha1.PermissionDeniedReason:
+	return problem.Reason == v1alpha1.PermissionDeniedReason || unfetchable(problem.Reason)
+}
+
+// Unfetchable says that the Application names a repository or a credential with which Flux could fetch nothing: somebody has to correct
+// it first. What GitHub denies an App, it may let Flux fetch all the same.
+func Unfetchable(s *State) bool {
+	return s.GitHub.Problem != nil && unfetchable(s.GitHub.Problem.Reason)
+}
+
+func unfetchable(reason string) bool {
+	switch reason {
+	case v1alpha1.SecretNotFoundReason, v1alpha1.SecretInvalidReason, v1alpha1.UnauthorizedReason,
+		v1alpha1.RepositoryInvalidReason, v1alpha1.RepositoryNotFoundReason:
 		return true
 	}
 	return false
@@ -157,7 +167,7 @@ func summary(s *State, environments []v1alpha1.EnvironmentState) string {
 		runs = append(runs, words)
 		switch {
 		case env.WaitingFor == "" || s.Application.Spec.Suspend:
-		case isProblem(env):
+		case meta.IsStatusConditionFalse(env.Conditions, v1alpha1.AcceptedCondition):
 			refused.add(env.Name, env.WaitingFor)
 		default:
 			waits = append(waits, waitsFor(env))
@@ -182,11 +192,6 @@ func waitsFor(env *v1alpha1.EnvironmentState) string {
 		does = commits(int(env.Behind.Commits)) + " behind, " + does
 	}
 	return string(env.Name) + " " + does + strings.TrimPrefix(env.WaitingFor, strings.ToLower(string(env.Phase))+" ")
-}
-
-func isProblem(env *v1alpha1.EnvironmentState) bool {
-	accepted := meta.FindStatusCondition(env.Conditions, v1alpha1.AcceptedCondition)
-	return accepted != nil && accepted.Status == metav1.ConditionFalse
 }
 
 // recordConditions writes a Promotion's conditions from the Step that was decided.

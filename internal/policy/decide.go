@@ -39,8 +39,8 @@ type Decision struct {
 // standstill says why Mainstem starts nothing by itself in an environment, or nil where it does. Then nothing that is on its way
 // is overtaken either: what would take its place could not start.
 func standstill(s *State, env v1alpha1.EnvironmentName) *Problem {
-	if s.Application.Spec.Suspend {
-		return &Problem{Reason: v1alpha1.SuspendedReason, Message: "the Application is suspended: set spec.suspend to false to resume"}
+	if problem := suspended(s); problem != nil {
+		return problem
 	}
 	if problem := Accept(s, env); problem != nil {
 		return problem
@@ -51,14 +51,22 @@ func standstill(s *State, env v1alpha1.EnvironmentName) *Problem {
 	return s.GitHub.Problem
 }
 
+// suspended is a Problem while the Application is.
+func suspended(s *State) *Problem {
+	if !s.Application.Spec.Suspend {
+		return nil
+	}
+	return &Problem{Reason: v1alpha1.SuspendedReason, Message: "the Application is suspended: set spec.suspend to false to resume"}
+}
+
 // Decide says whether a promotion into an environment is to be started now.
 func Decide(s *State, env v1alpha1.EnvironmentName) Decision {
 	return decide(withLedgers(s), env)
 }
 
 func decide(s *State, env v1alpha1.EnvironmentName) Decision {
-	if s.Application.Spec.Suspend {
-		return Decision{Action: ActionHold, Reason: v1alpha1.SuspendedReason, Message: "the Application is suspended: set spec.suspend to false to resume"}
+	if problem := suspended(s); problem != nil {
+		return Decision{Action: ActionHold, Reason: problem.Reason, Message: problem.Message}
 	}
 	if problem := Accept(s, env); problem != nil {
 		return Decision{Action: ActionHold, Reason: problem.Reason, Message: problem.Message, RecheckAt: problem.RetryAt}
@@ -66,14 +74,11 @@ func decide(s *State, env v1alpha1.EnvironmentName) Decision {
 	if active := Active(s, env); active != nil {
 		return Decision{Action: ActionHold, Reason: "Active", Message: "Promotion " + active.Name + " is on its way", Release: s.release(active.Spec.Release)}
 	}
-	candidates := candidatesFor(s, env)
-	for _, c := range candidates {
-		if c.Eligible() {
-			return start(s, env, c.Release)
-		}
+	if eligible := newestEligible(s, env); eligible != nil {
+		return start(s, env, eligible)
 	}
-	if len(candidates) > 0 && candidates[0].waits() {
-		newest := candidates[0]
+	newest, exists := newestCandidate(s, env)
+	if exists && newest.waits() {
 		return Decision{Action: ActionHold, Reason: newest.Reason, Message: newest.Message, Release: newest.Release,
 			Gates: gates(s, entrance{env: env, candidate: newest.Release})}
 	}
@@ -83,8 +88,8 @@ func decide(s *State, env v1alpha1.EnvironmentName) Decision {
 			Message: fmt.Sprintf("branch %s, which is at %s without proof in %s: merge %s back and let it be proven there, or promote %s with bypass: [proven]",
 				branch, short(head.Spec.Commit), joined(s.upstreams(env)), branch, head.Name)}
 	}
-	if len(candidates) > 0 {
-		return Decision{Action: ActionHold, Reason: candidates[0].Reason, Message: candidates[0].Message}
+	if exists {
+		return Decision{Action: ActionHold, Reason: newest.Reason, Message: newest.Message}
 	}
 	return Decision{Action: ActionHold, Reason: "NoCandidate", Message: "there is no release that could enter"}
 }
@@ -105,7 +110,7 @@ func divergedBase(s *State, env v1alpha1.EnvironmentName) *v1alpha1.Release {
 
 func start(s *State, env v1alpha1.EnvironmentName, release *v1alpha1.Release) Decision {
 	results := gates(s, entrance{env: env, candidate: release})
-	decision := Decision{Action: ActionStart, Release: release, Attempt: NextAttempt(s, env, release.Name), Gates: results, RecheckAt: recheck(results)}
+	decision := Decision{Action: ActionStart, Release: release, Attempt: nextAttempt(s, env, release.Name), Gates: results, RecheckAt: recheck(results)}
 	if problem := standstill(s, env); problem != nil {
 		decision.Action, decision.Reason, decision.Message = ActionHold, problem.Reason, problem.Message
 		decision.RecheckAt = earliest(decision.RecheckAt, problem.RetryAt)
@@ -113,8 +118,8 @@ func start(s *State, env v1alpha1.EnvironmentName, release *v1alpha1.Release) De
 	return decision
 }
 
-// NextAttempt numbers the next attempt to put a Release into an environment.
-func NextAttempt(s *State, env v1alpha1.EnvironmentName, release string) int32 {
+// nextAttempt numbers the next attempt to put a Release into an environment.
+func nextAttempt(s *State, env v1alpha1.EnvironmentName, release string) int32 {
 	var highest int32
 	for _, p := range s.Promotions {
 		if p.Spec.Environment == env && p.Spec.Release == release {

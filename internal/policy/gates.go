@@ -257,7 +257,7 @@ func checks(s *State, e entrance, gate *v1alpha1.ChecksGate) GateResult {
 		return GateResult{Outcome: v1alpha1.GateUnknown, Reason: s.GitHub.Problem.Reason, Brief: "checks", RecheckAt: s.GitHub.Problem.RetryAt,
 			Message: "the checks could not be read: " + s.GitHub.Problem.Message}
 	case !observed:
-		return GateResult{Outcome: v1alpha1.GateUnknown, Reason: "NotObserved", Brief: "checks", Message: "the checks were not read yet"}
+		return GateResult{Outcome: v1alpha1.GateUnknown, Reason: ReasonNotObserved, Brief: "checks", Message: "the checks were not read yet"}
 	}
 	return judgeChecks(e, gate, evidence.Runs)
 }

@@ -158,8 +158,8 @@ func (n *needed) checks(entry *v1alpha1.ApplicationEnvironment, active *v1alpha1
 		return
 	}
 	// A candidate that is kept out for want of proof shows its gates too.
-	if candidates := candidatesFor(s, entry.Name); len(candidates) > 0 && candidates[0].waits() {
-		want(candidates[0].Release)
+	if newest, exists := newestCandidate(s, entry.Name); exists && newest.waits() {
+		want(newest.Release)
 		return
 	}
 	want(divergedBase(s, entry.Name))
@@ -175,9 +175,11 @@ func (n *needed) distances(entry *v1alpha1.ApplicationEnvironment) {
 				n.distance(base, r.Spec.Commit)
 			}
 		}
-		for _, c := range candidatesFor(s, entry.Name) {
+		for c := range assessed(s, entry.Name) {
 			if c.Eligible() || c.Reason == ReasonContained {
 				n.distance(base, c.Release.Spec.Commit)
+			}
+			if c.Eligible() || c.inside() {
 				break
 			}
 		}

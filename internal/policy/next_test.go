@@ -104,7 +104,6 @@ func TestPending(t *testing.T) {
 		"suspended":                     {opened().do(func(s *State) { s.Application.Spec.Suspend = true }), "Pending Suspended"},
 		"not accepted":                  {opened().do(func(s *State) { s.Targets["main"] = &Problem{Reason: v1alpha1.TargetMissingReason} }), "Pending TargetMissing"},
 		"lacks a variable":              {opened().do(needing("main", "version")), "Pending VersionMissing"},
-		"the Application goes":          {opened().do(func(s *State) { s.Application.DeletionTimestamp = at("0s") }), "Cancelled ApplicationGone +Withdraw"},
 		"the entry is gone":             {opened().do(func(s *State) { s.Application.Spec.Environments = s.Application.Spec.Environments[:1] }), "Cancelled EnvironmentGone +Withdraw"},
 		"the Environment is gone":       {opened().do(func(s *State) { delete(s.Environments, "main") }), "Cancelled EnvironmentGone +Withdraw"},
 		"no such Release":               {ready().promotion("main", "d7", by(alice)), "Cancelled ReleaseNotFound"},

@@ -89,8 +89,6 @@ func leavesPullRequest(s *State, p *v1alpha1.Promotion) bool {
 func cancelled(s *State, p *v1alpha1.Promotion) (Step, bool) {
 	begun := phase(p) == v1alpha1.PromotionDeploying
 	switch {
-	case !s.Application.DeletionTimestamp.IsZero():
-		return cancel(v1alpha1.ApplicationGoneReason, "the Application is being deleted"), true
 	case s.entry(p.Spec.Environment) == nil:
 		return cancel(v1alpha1.EnvironmentGoneReason, fmt.Sprintf("the Application does not list Environment %s", p.Spec.Environment)), true
 	case s.Environments[p.Spec.Environment] == nil:

@@ -108,8 +108,8 @@ func neededReleases(s *State) map[string]bool {
 		need(currentRelease(s, env))
 		need(s.release(s.Flux[env].Release))
 		need(newestEligible(view, env))
-		if candidates := candidatesFor(view, env); len(candidates) > 0 {
-			need(candidates[0].Release)
+		if newest, exists := newestCandidate(view, env); exists {
+			need(newest.Release)
 		}
 	}
 	for _, branch := range s.GitHub.Branches {

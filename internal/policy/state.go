@@ -29,7 +29,7 @@ type State struct {
 	NamespaceLabels map[string]string
 	// Environments are all Environments of the cluster by name.
 	Environments map[v1alpha1.EnvironmentName]*v1alpha1.Environment
-	// Peers are the other Applications whose pull requests go to the same repository.
+	// Peers are the other Applications of the same repository.
 	Peers []*v1alpha1.Application
 
 	// Releases are the Application's Releases.

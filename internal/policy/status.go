@@ -77,7 +77,7 @@ func Report(s *State) (v1alpha1.ApplicationStatus, time.Time) {
 		environments = append(environments, state)
 		again = earliest(again, recheck)
 	}
-	status.Environments = environments
+	status.Environments = append(environments, reportLeft(s)...)
 	status.Summary = cut(summary(s, environments), 1024)
 	reportConditions(s, &status)
 	return status, again
@@ -98,6 +98,21 @@ func reportSuspended(s *State, entry *v1alpha1.ApplicationEnvironment) v1alpha1.
 	return state
 }
 
+// reportLeft keeps what is known of the entries that were taken out of a suspended Application and that still run: what is to become
+// of them is acted on when it is resumed.
+func reportLeft(s *State) []v1alpha1.EnvironmentState {
+	if !s.Application.Spec.Suspend {
+		return nil
+	}
+	var left []v1alpha1.EnvironmentState
+	for i := range s.Application.Status.Environments {
+		if before := &s.Application.Status.Environments[i]; s.entry(before.Name) == nil && s.Flux[before.Name].Exists {
+			left = append(left, *before.DeepCopy())
+		}
+	}
+	return left
+}
+
 func reportEnvironment(s *State, entry *v1alpha1.ApplicationEnvironment) (v1alpha1.EnvironmentState, time.Time) {
 	state := v1alpha1.EnvironmentState{Name: entry.Name, DeletionPolicy: cmp.Or(entry.DeletionPolicy, v1alpha1.DeletionOrphan)}
 	if before := s.statusOf(entry.Name); before != nil {
@@ -106,6 +121,7 @@ func reportEnvironment(s *State, entry *v1alpha1.ApplicationEnvironment) (v1alph
 	if current := Health(s, entry.Name); current.Commit != "" {
 		state.Current = &current
 	}
+	state.Failed = failedIn(s, entry.Name)
 	state.Behind = behind(s, entry)
 	problem := Accept(s, entry.Name)
 	recheck := reportNext(s, entry, &state)
@@ -167,6 +183,19 @@ func nextRelease(r *v1alpha1.Release, promotion string) *v1alpha1.NextRelease {
 	return &v1alpha1.NextRelease{Release: r.Name, Commit: r.Spec.Commit, Version: cmp.Or(r.Spec.Version, r.Spec.Tag), Promotion: promotion}
 }
 
+// failedIn is the deploy that ended badly and has nothing newer in its place, or nil.
+func failedIn(s *State, env v1alpha1.EnvironmentName) *v1alpha1.FailedRelease {
+	last := lastFinished(s, env)
+	if last == nil || phase(last) != v1alpha1.PromotionFailed || Active(s, env) != nil {
+		return nil
+	}
+	r := s.release(last.Status.DeployedRelease)
+	if r == nil || r.Spec.Commit == s.Flux[env].Applied {
+		return nil
+	}
+	return &v1alpha1.FailedRelease{Release: r.Name, Commit: r.Spec.Commit, Promotion: last.Name, Message: cut(last.Status.Message, 512)}
+}
+
 // lastFinished is the Promotion into an environment that ended last, or nil.
 func lastFinished(s *State, env v1alpha1.EnvironmentName) *v1alpha1.Promotion {
 	var last *v1alpha1.Promotion
@@ -189,16 +218,16 @@ func behind(s *State, entry *v1alpha1.ApplicationEnvironment) *v1alpha1.Behind {
 		return nil
 	}
 	result := &v1alpha1.Behind{Commits: int32(min(distance.Ahead, 1<<30))} //nolint:gosec // It is bounded.
-	running := s.releaseAt(base)
+	running, target := s.releaseAt(base), s.releaseAt(head)
+	if running == nil || target == nil {
+		return result
+	}
 	for _, r := range s.Releases {
-		if running == nil || head == "" || r.Spec.Sequence <= running.Spec.Sequence {
+		if r.Spec.Branch != target.Spec.Branch || r.Spec.Sequence <= running.Spec.Sequence || r.Spec.Sequence > target.Spec.Sequence {
 			continue
 		}
-		if target := s.releaseAt(head); target != nil && r.Spec.Branch == target.Spec.Branch && r.Spec.Sequence <= target.Spec.Sequence {
-			created := r.CreationTimestamp
-			if result.Since == nil || created.Before(result.Since) {
-				result.Since = &created
-			}
+		if created := r.CreationTimestamp; result.Since == nil || created.Before(result.Since) {
+			result.Since = &created
 		}
 	}
 	return result

@@ -349,3 +349,23 @@ func TestBehindOutlastsAnOutage(t *testing.T) {
 		t.Errorf("what runs the same is %v behind", got)
 	}
 }
+
+// TestDeletionPolicyOutlastsASuspension takes an entry out of a suspended Application: what is to become of what it runs is acted on when
+// the Application is resumed, so it must still be known then.
+func TestDeletionPolicyOutlastsASuspension(t *testing.T) {
+	s := ready().runs("main", "d1")
+	s.entry("main").DeletionPolicy = v1alpha1.DeletionDelete
+	s.Application.Status, _ = Report(s.State)
+	s.Application.Spec.Suspend = true
+	s.Application.Spec.Environments = s.Application.Spec.Environments[:1]
+	for range 2 {
+		s.Application.Status, _ = Report(s.State)
+	}
+	if left := s.statusOf("main"); left == nil || left.DeletionPolicy != v1alpha1.DeletionDelete {
+		t.Fatalf("of main is left %+v", left)
+	}
+	s.Flux["main"] = Flux{}
+	if s.Application.Status, _ = Report(s.State); s.statusOf("main") != nil {
+		t.Error("main runs nothing, and is still told of")
+	}
+}

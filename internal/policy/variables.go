@@ -40,13 +40,12 @@ func offers(s *State, entry *v1alpha1.ApplicationEnvironment) (variables []strin
 	case routeRelease:
 		return []string{variableTag, variableVersion, variableBranch}, "are published on GitHub"
 	case routePinned:
-		if up := s.entry(s.upstreams(entry.Name)[0]); up != nil {
-			return offers(s, up)
+		if ups := s.upstreams(entry.Name); len(ups) > 0 && s.entry(ups[0]) != nil {
+			return offers(s, s.entry(ups[0]))
 		}
+		// An entry whose source was forgotten, which is told there: what it will offer is not known.
+		return []string{variableTag, variableVersion, variableBranch}, "come from upstream"
 	case routeBranch, routePullRequest:
-	}
-	if entry.Source == nil {
-		return nil, "come from upstream"
 	}
 	return []string{variableBranch}, "are commits of branch " + entry.Source.Branch
 }
@@ -77,8 +76,8 @@ func nextLacks(s *State, entry *v1alpha1.ApplicationEnvironment) *Problem {
 	var next *v1alpha1.Release
 	if active := Active(s, entry.Name); active != nil {
 		next = s.release(active.Spec.Release)
-	} else if candidates := candidatesFor(s, entry.Name); len(candidates) > 0 && candidates[0].Reason == ReasonVersionMissing {
-		next = candidates[0].Release
+	} else if newest, exists := newestCandidate(s, entry.Name); exists && newest.Reason == ReasonVersionMissing {
+		next = newest.Release
 	}
 	if next == nil {
 		return nil

@@ -52,7 +52,7 @@ func wayIn(s *State, p *v1alpha1.Promotion, candidate *v1alpha1.Release) way {
 	}
 	if _, known := s.GitHub.Distances[Span{Base: base.Head.SHA, Head: candidate.Spec.Commit}]; !known {
 		// What the base has already must not be merged again.
-		return way{problem: &Problem{Reason: reasonNotObserved, Message: fmt.Sprintf(
+		return way{problem: &Problem{Reason: ReasonNotObserved, Message: fmt.Sprintf(
 			"reading what branch %s has of %s", entry.Source.Branch, short(candidate.Spec.Commit))}}
 	}
 	return way{open: EffectPullRequest}
@@ -97,20 +97,20 @@ func wayThrough(s *State, p *v1alpha1.Promotion, candidate *v1alpha1.Release) wa
 	return found
 }
 
-// reasonNotObserved says that something was not read in this look, and will be in the next.
-const reasonNotObserved = "NotObserved"
+// ReasonNotObserved says that something was not read in this look, and will be in the next.
+const ReasonNotObserved = "NotObserved"
 
 func githubProblem(s *State) *Problem {
 	if s.GitHub.Problem != nil {
 		return s.GitHub.Problem
 	}
-	return &Problem{Reason: reasonNotObserved, Message: "GitHub was not asked about the pull request yet"}
+	return &Problem{Reason: ReasonNotObserved, Message: "GitHub was not asked about the pull request yet"}
 }
 
 // blocked says what keeps a Promotion from moving besides its gates, or nil.
 func blocked(s *State, p *v1alpha1.Promotion, found way) *Problem {
-	if s.Application.Spec.Suspend {
-		return &Problem{Reason: v1alpha1.SuspendedReason, Message: "the Application is suspended: set spec.suspend to false to resume"}
+	if problem := suspended(s); problem != nil {
+		return problem
 	}
 	if problem := Accept(s, p.Spec.Environment); problem != nil {
 		return problem

@@ -229,7 +229,7 @@ func (w *world) work(env v1alpha1.EnvironmentName) {
 func (w *world) ask(person string, env v1alpha1.EnvironmentName, release string, options ...promotionOption) *v1alpha1.Promotion {
 	p := &v1alpha1.Promotion{Spec: v1alpha1.PromotionSpec{
 		Application: "web", Environment: env, Release: release, RequestedBy: person,
-		Attempt: NextAttempt(&State{Promotions: w.api.promotions}, env, release),
+		Attempt: nextAttempt(&State{Promotions: w.api.promotions}, env, release),
 	}}
 	for _, option := range options {
 		option(p)

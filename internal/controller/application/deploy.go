@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/apply"
 	"github.com/mainstem-dev/mainstem/internal/observe"
@@ -15,7 +17,7 @@ import (
 	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
-// conflictRetry is when an object that stands in the way is looked for again: nobody tells when it goes.
+// conflictRetry is when what was refused is tried again: nobody tells when what stands in the way goes.
 const conflictRetry = time.Minute
 
 // deploy makes Flux run what is pinned: first the source, and once that is at the commit, one write that flips the Kustomization.
@@ -49,13 +51,13 @@ func (c *carrier) deployTo(ctx context.Context, env v1alpha1.EnvironmentName, re
 	live := c.observation.Sources[source.Name]
 	fetched := live != nil && observe.ReportedSource(live).Commit == release.Spec.Commit
 	source.Spec.Suspend = fetched && policy.LostItsPin(c.state, release)
-	if c.repositoryUnusable() {
+	if policy.Unfetchable(c.state) {
 		// A source that is made now could not be fetched, or from the wrong place. What exists stays as it is.
 		if live == nil {
 			return nil
 		}
 	} else if _, err := c.Applier.Apply(ctx, source); err != nil {
-		return c.notOurs(env, err)
+		return c.refusedApply(env, err)
 	}
 	if !fetched {
 		return nil // Flux's report about the source brings the next reconciliation.
@@ -69,7 +71,7 @@ func (c *carrier) deployTo(ctx context.Context, env v1alpha1.EnvironmentName, re
 		return nil
 	}
 	_, err = c.Applier.Apply(ctx, kustomization)
-	return c.notOurs(env, err)
+	return c.refusedApply(env, err)
 }
 
 // keepsWhatRuns says that what Flux runs stays as it is. Another release goes in only by a Promotion that is deploying it: where
@@ -97,27 +99,19 @@ func (c *carrier) deployedBy(env v1alpha1.EnvironmentName) string {
 	return told.Name
 }
 
-// repositoryUnusable says that the Application names a repository or a credential with which nothing can be read: somebody has to
-// correct it first.
-func (c *carrier) repositoryUnusable() bool {
-	problem := c.state.GitHub.Problem
-	if problem == nil {
-		return false
-	}
-	switch problem.Reason {
-	case v1alpha1.SecretNotFoundReason, v1alpha1.SecretInvalidReason, v1alpha1.UnauthorizedReason,
-		v1alpha1.RepositoryInvalidReason, v1alpha1.RepositoryNotFoundReason:
-		return true
-	}
-	return false
-}
-
-// notOurs tells people about an object that stands where Mainstem's is to be, and leaves it alone. Other errors are returned.
-func (c *carrier) notOurs(env v1alpha1.EnvironmentName, err error) error {
-	if err == nil || !apply.IsNotOurs(err) {
+// refusedApply tells people why an object could not be written: one that stands where Mainstem's is to be, which is left alone, or
+// what the API server does not let in, by a policy or a quota for instance. The other environments go on. Other errors are returned.
+func (c *carrier) refusedApply(env v1alpha1.EnvironmentName, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case apply.IsNotOurs(err):
+		c.problem(env, v1alpha1.TargetConflictReason, err.Error())
+	case apierrors.IsInvalid(err), apierrors.IsForbidden(err):
+		c.problem(env, v1alpha1.DeployInvalidReason, "the cluster refuses it: "+err.Error())
+	default:
 		return err
 	}
-	c.problem(env, v1alpha1.TargetConflictReason, err.Error())
 	c.lookAgainAt(c.state.Now.Add(conflictRetry))
 	return nil
 }

@@ -54,14 +54,13 @@ func (r *Reconciler) finalizeSources(ctx context.Context, app *v1alpha1.Applicat
 	if err := r.Client.List(ctx, &sources, client.InNamespace(app.Namespace), client.MatchingLabels{v1alpha1.InstanceLabel: r.Observer.Instance}); err != nil {
 		return fmt.Errorf("listing GitRepositories: %w", err)
 	}
-	tended := r.tending(app)
+	others, err := r.othersTend(ctx, app)
+	if err != nil {
+		return err
+	}
 	for i := range sources.Items {
 		source := &sources.Items[i]
-		mine, err := tended(ctx, source.Spec.URL)
-		if err != nil {
-			return err
-		}
-		if !mine {
+		if others[source.Spec.URL] {
 			continue
 		}
 		if err := r.releaseSource(ctx, source, uses[source.Name]); err != nil {

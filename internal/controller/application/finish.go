@@ -96,14 +96,10 @@ func (c *carrier) tellGitHub(ctx context.Context, status v1alpha1.ApplicationSta
 		if err == nil {
 			continue
 		}
-		at, known := github.RetryAt(err)
-		if !known {
-			at = c.state.Now.Add(effectRetry)
-		}
-		c.lookAgainAt(at)
 		if reasonOf(err) == v1alpha1.PermissionDeniedReason {
-			return err.Error() // The others would be refused alike.
+			return err.Error() // The others would be refused alike, and this one again until a person helps: the next look is soon enough.
 		}
+		c.lookAgainAt(c.retryAt(err))
 		logf.FromContext(ctx).Error(err, "The commit status could not be written", "commit", wanted.Commit, "environment", wanted.Environment)
 	}
 	return ""

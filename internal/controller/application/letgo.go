@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
-	"github.com/mainstem-dev/mainstem/internal/index"
 	"github.com/mainstem-dev/mainstem/internal/policy"
 	"github.com/mainstem-dev/mainstem/internal/render"
 )
@@ -85,43 +84,34 @@ func (c *carrier) unpinnedSources(ctx context.Context) ([]*sourcev1.GitRepositor
 			pinned[render.SourceName(app, release)] = true
 		}
 	}
-	tended := c.tending(app)
+	others, err := c.othersTend(ctx, app)
+	if err != nil {
+		return nil, err
+	}
 	var sources []*sourcev1.GitRepository
 	for name, source := range c.observation.Sources {
-		if pinned[name] {
-			continue
-		}
-		mine, err := tended(ctx, source.Spec.URL)
-		if err != nil {
-			return nil, err
-		}
-		if mine {
+		if !pinned[name] && !others[source.Spec.URL] {
 			sources = append(sources, source)
 		}
 	}
 	return sources, nil
 }
 
-// tending says of an address whether an Application tends to its sources: it has that address, or nobody in its namespace has, so that
-// nobody else would. An address was corrected then, or an Application is gone.
-func (r *Reconciler) tending(app *v1alpha1.Application) func(context.Context, string) (bool, error) {
-	known := map[string]bool{render.SourceURL(app.Spec.Repository.URL): true}
-	return func(ctx context.Context, url string) (bool, error) {
-		if tends, asked := known[url]; asked {
-			return tends, nil
-		}
-		keys := index.RepositoryOf(&v1alpha1.Application{Spec: v1alpha1.ApplicationSpec{Repository: v1alpha1.Repository{URL: url}}})
-		if len(keys) == 0 {
-			return false, nil
-		}
-		var others v1alpha1.ApplicationList
-		if err := r.Client.List(ctx, &others, client.InNamespace(app.Namespace),
-			client.MatchingFields{index.ApplicationsByRepository: keys[0]}, client.Limit(1), client.UnsafeDisableDeepCopy); err != nil {
-			return false, fmt.Errorf("listing the Applications of %s: %w", url, err)
-		}
-		known[url] = len(others.Items) == 0
-		return known[url], nil
+// othersTend are the addresses whose sources an Application leaves to others: those that another one in its namespace has, and it has
+// not. What has an address that nobody has is for anybody: it was corrected, or its Application is gone.
+func (r *Reconciler) othersTend(ctx context.Context, app *v1alpha1.Application) (map[string]bool, error) {
+	var applications v1alpha1.ApplicationList
+	if err := r.Client.List(ctx, &applications, client.InNamespace(app.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing the Applications in %s: %w", app.Namespace, err)
 	}
+	others := map[string]bool{}
+	for i := range applications.Items {
+		if other := &applications.Items[i]; other.UID != app.UID {
+			others[render.SourceURL(other.Spec.Repository.URL)] = true
+		}
+	}
+	delete(others, render.SourceURL(app.Spec.Repository.URL))
+	return others, nil
 }
 
 // addMoving counts the sources of commits that another Application of the repository is deploying as used.
@@ -134,7 +124,7 @@ func (c *carrier) addMoving(uses map[string]use) {
 				continue
 			}
 			moving[state.Next.Commit] = true
-			if state.PullRequest != nil {
+			if state.PullRequest != nil && state.PullRequest.MergeCommit != "" {
 				moving[state.PullRequest.MergeCommit] = true
 			}
 		}

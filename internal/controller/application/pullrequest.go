@@ -38,7 +38,7 @@ func (c *carrier) act(ctx context.Context, promotion *v1alpha1.Promotion, step p
 	case policy.EffectPullRequest, policy.EffectMerge:
 	}
 	if c.observation.GitHub == nil {
-		return waiting(step, "NotObserved", "GitHub could not be asked")
+		return waiting(step, policy.ReasonNotObserved, "GitHub could not be asked")
 	}
 	if err := c.ensurePullRequest(ctx, promotion, step); err != nil {
 		return c.refused(step, err)
@@ -57,17 +57,25 @@ func waiting(step policy.Step, reason, message string) policy.Step {
 
 // refused turns an error of GitHub into a step that waits, or stalls where only a person can help.
 func (c *carrier) refused(step policy.Step, err error) policy.Step {
-	at, known := github.RetryAt(err)
-	if !known {
-		at = c.state.Now.Add(effectRetry)
-	}
 	step = waiting(step, reasonOf(err), err.Error())
-	step.RecheckAt = at
+	step.RecheckAt = c.retryAt(err)
 	step.Stalled = policy.Stalls(step.Reason)
 	if step.Reason == v1alpha1.RepositoryArchivedReason {
 		c.observation.GitHub.Invalidate() // It was not when it was looked at.
 	}
 	return step
+}
+
+// retryAt is when what failed is tried again: when GitHub says so; at the next look where only a person can help, since each try counts
+// against the credential's limit; else a little later.
+func (c *carrier) retryAt(err error) time.Time {
+	if at, known := github.RetryAt(err); known {
+		return at
+	}
+	if reason := reasonOf(err); reason == v1alpha1.PermissionDeniedReason || policy.Stalls(reason) {
+		return c.observation.NextLook()
+	}
+	return c.state.Now.Add(effectRetry)
 }
 
 // foreignError : the pull request is another installation's, or another Application's.
@@ -97,7 +105,10 @@ func reasonOf(err error) string {
 // ensurePullRequest sees that the promotion branch is at the candidate's commit, and that there is one open pull request from it
 // which says what is so. What is there already is found, not made again.
 func (c *carrier) ensurePullRequest(ctx context.Context, promotion *v1alpha1.Promotion, step policy.Step) error {
-	text := c.pullRequestText(ctx, promotion, step)
+	text, err := c.pullRequestText(ctx, promotion, step)
+	if err != nil {
+		return err
+	}
 	if seen, known := c.observation.Pulls[promotion.Name]; known && seen.State == github.PullRequestOpen && seen.Head.SHA == text.Release.Spec.Commit {
 		return c.updateText(ctx, seen, text)
 	}
@@ -201,8 +212,8 @@ func reviewers(names []string) (users, teams []string) {
 	return users, teams
 }
 
-// pullRequestText is what the pull request is to say.
-func (c *carrier) pullRequestText(ctx context.Context, promotion *v1alpha1.Promotion, step policy.Step) render.PullRequest {
+// pullRequestText is what the pull request is to say. Without its commits it would be written now and anew at the next look.
+func (c *carrier) pullRequestText(ctx context.Context, promotion *v1alpha1.Promotion, step policy.Step) (render.PullRequest, error) {
 	app, env := c.state.Application, promotion.Spec.Environment
 	entry, release := c.state.Entry(env), c.state.Release(promotion.Spec.Release)
 	text := render.PullRequest{
@@ -223,14 +234,16 @@ func (c *carrier) pullRequestText(ctx context.Context, promotion *v1alpha1.Promo
 		}
 	}
 	base := c.state.GitHub.Branches[entry.Source.Branch].Head.SHA
-	if compared, err := c.observation.GitHub.Compare(ctx, base, release.Spec.Commit); err == nil {
-		text.TotalCommits = compared.Ahead
-		for i := range compared.Commits {
-			commit := &compared.Commits[i]
-			text.Commits = append(text.Commits, render.PullRequestCommit{SHA: commit.SHA, Message: commit.Message, Author: commit.Author, URL: commit.URL})
-		}
+	compared, err := c.observation.GitHub.Compare(ctx, base, release.Spec.Commit)
+	if err != nil && !github.IsNotFound(err) { // Branches may have no history in common.
+		return text, err
 	}
-	return text
+	text.TotalCommits = compared.Ahead
+	for i := range compared.Commits {
+		commit := &compared.Commits[i]
+		text.Commits = append(text.Commits, render.PullRequestCommit{SHA: commit.SHA, Message: commit.Message, Author: commit.Author, URL: commit.URL})
+	}
+	return text, nil
 }
 
 // merge merges the pull request at exactly the candidate's commit, onto exactly the base on which that was decided. The commit

@@ -97,11 +97,12 @@ func (r *Reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return c.finish(ctx, requested)
 }
 
-// lookAnewIfAsked makes what is known of the repository old, where somebody asks for a reconciliation in Flux's way. It returns
+// lookAnewIfAsked makes what is known of the repository and its credential old, where somebody asks for a reconciliation in Flux's way. It returns
 // the annotation's value.
 func (r *Reconciler) lookAnewIfAsked(app *v1alpha1.Application) string {
 	requested, _ := meta.ReconcileAnnotationValue(app.GetAnnotations())
 	if requested != "" && requested != app.Status.LastHandledReconcileAt {
+		r.Observer.ForgetSecret(app)
 		for _, key := range index.RepositoryOf(app) {
 			r.GitHub.InvalidateKey(key)
 		}

@@ -20,6 +20,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -95,7 +96,7 @@ func (c *cluster) startController(t *testing.T, config *rest.Config, scheme *run
 	if err := index.Add(t.Context(), manager.GetFieldIndexer()); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&Reconciler{Client: manager.GetClient(), Recorder: c}).SetupWithManager(manager); err != nil {
+	if err := (&Reconciler{Client: manager.GetClient(), Recorder: c}).SetupWithManager(manager, controller.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

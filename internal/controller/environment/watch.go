@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -25,9 +26,10 @@ import (
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // SetupWithManager starts the reconciler with the manager, whose cache must have the indexes of package index.
-func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
+func (r *Reconciler) SetupWithManager(manager ctrl.Manager, options controller.Options) error {
 	err := ctrl.NewControllerManagedBy(manager).
 		Named("environment").
+		WithOptions(options).
 		For(&mainstemv1.Environment{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&mainstemv1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.everyEnvironment), builder.WithPredicates(graphChanged())).
 		Watches(&mainstemv1.Application{}, applicationHandler()).
