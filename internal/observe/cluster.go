@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/internal/apply"
 	"github.com/mainstem-dev/mainstem/internal/github"
 	"github.com/mainstem-dev/mainstem/internal/index"
 	"github.com/mainstem-dev/mainstem/internal/policy"
@@ -142,14 +143,10 @@ func (o *Observer) conflict(ctx context.Context, observation *Observation, env v
 	if err := o.Cache.Get(ctx, key, &standing); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
-	labels := standing.Labels
-	if labels[v1alpha1.InstanceLabel] == "" && labels[render.ManagedByLabel] == render.ManagedBy {
+	if apply.Ours(render.KustomizationLabels(o.Instance, app.Name, env), standing.Labels) {
 		return nil, nil
 	}
-	if labels[v1alpha1.InstanceLabel] == o.Instance && labels[v1alpha1.ApplicationLabel] == app.Name && labels[v1alpha1.EnvironmentLabel] == string(env) {
-		return nil, nil
-	}
-	return &policy.Problem{Reason: v1alpha1.TargetConflictReason, RetryAt: o.Now().Add(targetMemory), Message: fmt.Sprintf(
+	return &policy.Problem{Reason: v1alpha1.TargetConflictReason, RetryAt: o.Now().Add(conflictRetry), Message: fmt.Sprintf(
 		"Kustomization %s exists in namespace %s and is not Mainstem's to change: rename or delete it; what becomes of what it deployed is in its spec.deletionPolicy", key.Name, key.Namespace)}, nil
 }
 

@@ -40,9 +40,7 @@ func Kustomization(scope Scope) (*kustomizev1.Kustomization, error) {
 	if err != nil {
 		return nil, err
 	}
-	labels := generatedLabels(scope.Instance)
-	labels[v1alpha1.ApplicationLabel] = scope.Application.Name
-	labels[v1alpha1.EnvironmentLabel] = scope.Environment.Name
+	labels := KustomizationLabels(scope.Instance, scope.Application.Name, v1alpha1.EnvironmentName(scope.Environment.Name))
 	return &kustomizev1.Kustomization{
 		TypeMeta: metav1.TypeMeta{
 			APIVersion: kustomizev1.GroupVersion.String(),

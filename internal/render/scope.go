@@ -44,6 +44,13 @@ type Scope struct {
 	Credential CredentialKind
 }
 
+// KustomizationLabels are the labels of an Application's Kustomization in an environment.
+func KustomizationLabels(instance, application string, env v1alpha1.EnvironmentName) map[string]string {
+	labels := generatedLabels(instance)
+	labels[v1alpha1.ApplicationLabel], labels[v1alpha1.EnvironmentLabel] = application, string(env)
+	return labels
+}
+
 // generatedLabels are the labels of every object that this installation makes.
 func generatedLabels(instance string) map[string]string {
 	return map[string]string{
