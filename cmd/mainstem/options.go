@@ -43,7 +43,7 @@ func parseOptions(arguments []string) (options, error) {
 	flags.StringVar(&o.EventsAddress, "events-addr", "", "the address of Flux's notification-controller, for events")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", false, "act only while holding the lease, so that several replicas can run")
 	flags.DurationVar(&o.LeaseDuration, "leader-election-lease-duration", 15*time.Second, "how long the others wait for a leader that is silent")
-	flags.IntVar(&o.Concurrent, "concurrent", 10, "how many Applications are reconciled at the same time")
+	flags.IntVar(&o.Concurrent, "concurrent", 32, "how many Applications are reconciled at the same time")
 	flags.DurationVar(&o.GitHubTimeout, "github-timeout", 30*time.Second, "how long one request to GitHub may take")
 	o.log.BindFlags(flags)
 	kube := flag.NewFlagSet("kube", flag.ContinueOnError)

@@ -13,7 +13,8 @@ import (
 )
 
 // Ledger brings the ledgers of all Releases up to what the Promotions and Flux say, in place, and returns the Releases whose status
-// changed. A ledger outlives its Promotions. Decisions do not depend on when it is written: they read the Promotions too.
+// is to be written. A ledger outlives its Promotions. Decisions do not depend on when it is written: they read the Promotions too. So
+// what was let in is not written while it is being deployed, but together with how that ended.
 func Ledger(s *State) []*v1alpha1.Release {
 	before := make(map[string]v1alpha1.ReleaseStatus, len(s.Releases))
 	for _, r := range s.Releases {
@@ -31,7 +32,7 @@ func Ledger(s *State) []*v1alpha1.Release {
 	}
 	var changed []*v1alpha1.Release
 	for _, r := range s.Releases {
-		if !sameLedger(before[r.Name], r.Status) {
+		if ledgerDue(s, r, before[r.Name]) {
 			changed = append(changed, r)
 		}
 	}
@@ -201,9 +202,27 @@ func entryFor(r *v1alpha1.Release, env v1alpha1.EnvironmentName) *v1alpha1.Ledge
 	return &r.Status.Environments[len(r.Status.Environments)-1]
 }
 
-func sameLedger(a, b v1alpha1.ReleaseStatus) bool {
-	return slices.EqualFunc(a.Environments, b.Environments, func(x, y v1alpha1.LedgerEntry) bool {
-		return x.Name == y.Name && x.Proof == y.Proof && x.Reason == y.Reason &&
-			x.EnteredAt.Equal(y.EnteredAt) && x.ProvenAt.Equal(y.ProvenAt) && x.RejectedAt.Equal(y.RejectedAt)
+// ledgerDue says that a ledger differs from what is written in more than what a Promotion that is deploying says itself.
+func ledgerDue(s *State, r *v1alpha1.Release, written v1alpha1.ReleaseStatus) bool {
+	return slices.ContainsFunc(r.Status.Environments, func(now v1alpha1.LedgerEntry) bool {
+		before := v1alpha1.LedgerEntry{Name: now.Name}
+		if i := slices.IndexFunc(written.Environments, func(e v1alpha1.LedgerEntry) bool { return e.Name == now.Name }); i >= 0 {
+			before = written.Environments[i]
+		}
+		if before.EnteredAt == nil && beingDeployed(s, r, now.Name) {
+			before.EnteredAt, before.Proof = now.EnteredAt, now.Proof
+		}
+		return !sameEntry(before, now)
 	})
+}
+
+func beingDeployed(s *State, r *v1alpha1.Release, env v1alpha1.EnvironmentName) bool {
+	return slices.ContainsFunc(s.promotionsInto(env), func(p *v1alpha1.Promotion) bool {
+		return phase(p) == v1alpha1.PromotionDeploying && p.Status.DeployedRelease == r.Name
+	})
+}
+
+func sameEntry(a, b v1alpha1.LedgerEntry) bool {
+	return a.Proof == b.Proof && a.Reason == b.Reason &&
+		a.EnteredAt.Equal(b.EnteredAt) && a.ProvenAt.Equal(b.ProvenAt) && a.RejectedAt.Equal(b.RejectedAt)
 }

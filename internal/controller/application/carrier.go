@@ -21,6 +21,8 @@ type carrier struct {
 	state       *policy.State
 	// observed are the Promotions as they were read: what is written is compared with these, and refused where they are old.
 	observed map[string]*v1alpha1.Promotion
+	// progress are the Promotions whose record is behind in nothing but how far their deploy has come, as they are to be.
+	progress []*v1alpha1.Promotion
 	// again is when to look again because of something that was done; zero where nothing asks for it.
 	again time.Time
 }
@@ -35,6 +37,7 @@ func (c *carrier) carry(ctx context.Context) error {
 		c.start,
 		c.enterLedger,
 		c.deploy,
+		c.tellProgress,
 		c.letGo,
 		c.forget,
 	} {

@@ -59,7 +59,7 @@ func (c *carrier) writeStatus(ctx context.Context, status v1alpha1.ApplicationSt
 	if err := c.Client.Status().Patch(ctx, app, patch, client.FieldOwner(apply.FieldOwner)); err != nil {
 		return fmt.Errorf("writing the status of Application %s: %w", c.key(), err)
 	}
-	c.written.remember(app, c.Now())
+	c.written.remember(app)
 	c.tellTurns(before.Status.Conditions, app.Status.Conditions)
 	return nil
 }

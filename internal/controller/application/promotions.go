@@ -50,14 +50,35 @@ func (c *carrier) step(ctx context.Context, promotion *v1alpha1.Promotion) error
 func (c *carrier) writePromotion(ctx context.Context, promotion, after *v1alpha1.Promotion) error {
 	observed := c.observed[promotion.Name]
 	*promotion = *after
-	if equality.Semantic.DeepEqual(observed.Status, after.Status) {
+	switch {
+	case equality.Semantic.DeepEqual(observed.Status, after.Status):
+		return nil
+	case observed.Status.Phase == v1alpha1.PromotionDeploying && after.Status.Phase == v1alpha1.PromotionDeploying &&
+		observed.Status.DeployedRelease == after.Status.DeployedRelease:
+		c.progress = append(c.progress, promotion)
 		return nil
 	}
+	return c.patchPromotion(ctx, promotion)
+}
+
+// tellProgress writes how far deploys have come: once Flux is told what to do, which is what people wait for.
+func (c *carrier) tellProgress(ctx context.Context) error {
+	for _, promotion := range c.progress {
+		if err := c.patchPromotion(ctx, promotion); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *carrier) patchPromotion(ctx context.Context, promotion *v1alpha1.Promotion) error {
+	observed := c.observed[promotion.Name]
 	patch := client.MergeFromWithOptions(observed, client.MergeFromWithOptimisticLock{})
 	err := c.Client.Status().Patch(ctx, promotion, patch, client.FieldOwner(apply.FieldOwner))
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("writing the status of Promotion %s/%s: %w", promotion.Namespace, promotion.Name, err)
 	}
+	c.written.remember(promotion)
 	if observed.Status.Phase != promotion.Status.Phase || observed.Status.Reason != promotion.Status.Reason {
 		c.tellPhase(promotion)
 	}

@@ -66,12 +66,11 @@ func (r *Reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	app := &v1alpha1.Application{}
 	if err := r.Client.Get(ctx, request.NamespacedName, app); err != nil {
 		if client.IgnoreNotFound(err) == nil {
-			r.written.forget(request.NamespacedName)
 			return ctrl.Result{}, r.cancelOrphans(ctx, request.NamespacedName)
 		}
 		return ctrl.Result{}, fmt.Errorf("reading Application %s: %w", request, err)
 	}
-	if r.written.ahead(app, r.Now()) {
+	if r.written.ahead(app) {
 		return ctrl.Result{RequeueAfter: catchUp}, nil
 	}
 	app = app.DeepCopy()
@@ -87,6 +86,11 @@ func (r *Reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	observation, err := r.Observer.Observe(ctx, app)
 	if err != nil {
 		return ctrl.Result{}, err
+	}
+	for _, promotion := range observation.State.Promotions {
+		if r.written.ahead(promotion) {
+			return ctrl.Result{RequeueAfter: catchUp}, nil
+		}
 	}
 	c := &carrier{Reconciler: r, observation: observation, state: &observation.State, observed: map[string]*v1alpha1.Promotion{}}
 	if !app.Spec.Suspend {
@@ -122,6 +126,6 @@ func (r *Reconciler) patchFinalizers(ctx context.Context, app *v1alpha1.Applicat
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("writing the finalizer of Application %s/%s: %w", app.Namespace, app.Name, err)
 	}
-	r.written.remember(app, r.Now())
+	r.written.remember(app)
 	return nil
 }

@@ -7,67 +7,51 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/expirable"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
-
-	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 const (
-	// catchUp is when an Application is looked at again whose cached object is older than what was written: a watch brings it within
+	// catchUp is when an Application is looked at again while the cache is older than what was written: a watch brings it within
 	// milliseconds.
 	catchUp = 20 * time.Millisecond
 	// maxLag is how long a cache is waited for. One that is still behind by then is broken, or the API server counts anew, as after
 	// a restore from a backup.
 	maxLag = 10 * time.Second
+	// maxWritten bounds how many objects are remembered: as many as are written within maxLag.
+	maxWritten = 16384
 )
 
-// written remembers, for each Application, the version that this process wrote last. What begins with an older one, because its own
-// Releases and Promotions woke it sooner, decides on what it has reported before, and its own report is refused. The zero value
-// remembers nothing.
+// written remembers, for each Application and Promotion, the version that this process wrote last. What begins with an older one,
+// because something else woke it sooner, decides on what was so before, and does it again or undoes it. The zero value remembers
+// nothing.
 type written struct {
-	mutex    sync.Mutex
-	versions map[types.NamespacedName]version
+	once     sync.Once
+	versions *expirable.LRU[types.UID, string]
 }
 
-type version struct {
-	resource string
-	at       time.Time
+func (w *written) cache() *expirable.LRU[types.UID, string] {
+	w.once.Do(func() { w.versions = expirable.NewLRU[types.UID, string](maxWritten, nil, maxLag) })
+	return w.versions
 }
 
-func keyOf(app *v1alpha1.Application) types.NamespacedName {
-	return types.NamespacedName{Namespace: app.Namespace, Name: app.Name}
+// remember notes the version of an object that was written.
+func (w *written) remember(object client.Object) {
+	w.cache().Add(object.GetUID(), object.GetResourceVersion())
 }
 
-// remember notes the version of an Application that was written.
-func (w *written) remember(app *v1alpha1.Application, now time.Time) {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-	if w.versions == nil {
-		w.versions = map[types.NamespacedName]version{}
-	}
-	w.versions[keyOf(app)] = version{resource: app.ResourceVersion, at: now}
-}
-
-// forget lets go of an Application that is gone.
-func (w *written) forget(key types.NamespacedName) {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-	delete(w.versions, key)
-}
-
-// ahead says whether something newer than this was written, which the cache has yet to see.
-func (w *written) ahead(app *v1alpha1.Application, now time.Time) bool {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-	last, known := w.versions[keyOf(app)]
+// ahead says whether a newer version of the object was written, which the cache has yet to see.
+func (w *written) ahead(object client.Object) bool {
+	last, known := w.cache().Get(object.GetUID())
 	if !known {
 		return false
 	}
-	order, err := resourceversion.CompareResourceVersion(app.ResourceVersion, last.resource)
-	if err == nil && order < 0 && now.Sub(last.at) < maxLag {
+	order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), last)
+	if err == nil && order < 0 {
 		return true
 	}
-	delete(w.versions, keyOf(app)) // It has been seen.
+	w.cache().Remove(object.GetUID()) // It has been seen.
 	return false
 }
