@@ -5,9 +5,7 @@ package bench
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,7 +20,7 @@ import (
 // startOperator starts the operator for the first time and returns when it is ready.
 func (w *world) startOperator(b *testing.B) {
 	b.Helper()
-	addresses, err := freeAddresses(b.Context(), 4)
+	addresses, err := rig.FreeAddresses(b.Context(), 4)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -47,26 +45,6 @@ func (w *world) startOperator(b *testing.B) {
 		b.Fatal(err)
 	}
 	fmt.Fprintf(os.Stderr, "the operator's profiles are at http://%s/debug/pprof/\n", addresses[3])
-}
-
-func freeAddresses(ctx context.Context, count int) ([]string, error) {
-	listeners := make([]net.Listener, 0, count)
-	// Closed only when all are found, so that no two are the same.
-	defer func() {
-		for _, listener := range listeners {
-			_ = listener.Close()
-		}
-	}()
-	var addresses []string
-	for range count {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("finding a free port: %w", err)
-		}
-		listeners = append(listeners, listener)
-		addresses = append(addresses, listener.Addr().String())
-	}
-	return addresses, nil
 }
 
 // usage is what the operator has used so far.

@@ -85,11 +85,11 @@ func newReplica(ctx context.Context, dir string, arguments []string) (*replica, 
 	if err != nil {
 		return nil, err
 	}
-	webhooks, err := freeAddress(ctx)
+	addresses, err := rig.FreeAddresses(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
-	r := &replica{api: api, webhooks: webhooks, logFile: filepath.Join(dir, "operator.log")}
+	r := &replica{api: api, webhooks: addresses[0], logFile: filepath.Join(dir, "operator.log")}
 	api.speaks(r.generation)
 	kubeconfig := filepath.Join(dir, "kubeconfig")
 	config := &rest.Config{Host: "https://" + api.address, BearerToken: shared.token, TLSClientConfig: rest.TLSClientConfig{CAData: authority}}
@@ -98,7 +98,7 @@ func newReplica(ctx context.Context, dir string, arguments []string) (*replica, 
 	}
 	r.command = append([]string{
 		shared.binary, "--instance=" + instance, "--metrics-bind-address=0", "--health-probe-bind-address=0",
-		"--webhook-bind-address=" + webhooks, "--log-level=info", "--log-encoding=json",
+		"--webhook-bind-address=" + r.webhooks, "--log-level=info", "--log-encoding=json",
 	}, arguments...)
 	r.env = []string{"KUBECONFIG=" + kubeconfig, "HOME=" + dir, "PATH=" + os.Getenv("PATH")}
 	return r, nil

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -154,30 +153,11 @@ func (c *cluster) startGitHub(ctx context.Context, dir string) error {
 
 func (c *cluster) startFlux(ctx context.Context, _ string) error {
 	c.flux = flux.New()
-	c.flux.Resolve = c.resolveTag
+	c.flux.Resolve = c.github.ResolveTag
 	done := make(chan error, 1)
 	go func() {
 		done <- c.flux.Run(ctx, c.server.AsServiceAccount(apiserver.SourceController), c.server.AsServiceAccount(apiserver.KustomizeController))
 	}()
 	c.ends = append(c.ends, func() error { return <-done })
 	return nil
-}
-
-// resolveTag finds a tag's commit for the stand-in for Flux.
-func (c *cluster) resolveTag(repositoryURL, tag string) string {
-	name := strings.TrimSuffix(strings.TrimPrefix(repositoryURL, c.github.URL()+"/"), ".git")
-	if repository := c.github.Repository(name); repository != nil {
-		if info, err := repository.CommitInfo("refs/tags/" + tag); err == nil {
-			return info.SHA
-		}
-	}
-	return ""
-}
-
-func freeAddress(ctx context.Context) (string, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("finding a free port: %w", err)
-	}
-	return listener.Addr().String(), listener.Close()
 }

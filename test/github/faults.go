@@ -17,7 +17,7 @@ type FaultKind string
 const (
 	// Status5xx answers 502, or Fault.Status, with GitHub's page for it.
 	Status5xx FaultKind = "Status5xx"
-	// Slow waits Fault.Delay, or until the client gives up, and then answers.
+	// Slow waits Fault.Delay, or for Fault.Until where that is set, and then goes on; or until the client gives up.
 	Slow FaultKind = "Slow"
 	// CutConnection has the effect, and cuts the connection in the middle of the answer.
 	CutConnection FaultKind = "CutConnection"
@@ -68,6 +68,8 @@ type Fault struct {
 	Times int
 	// Delay is what the Kind says.
 	Delay time.Duration
+	// Until, when set, is what Slow waits for instead of Delay: that it is closed, say when something else has happened.
+	Until <-chan struct{}
 	// Status replaces the status that the Kind answers with.
 	Status int
 }
@@ -145,14 +147,8 @@ func (f *activeFault) before(s *Server, w http.ResponseWriter, r *http.Request) 
 	case AfterEffectCut, CutConnection, MalformedJSON:
 		return &captured{ResponseRecorder: httptest.NewRecorder(), real: w}
 	case Slow:
-		timer := time.NewTimer(f.Delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			return w
-		case <-r.Context().Done():
-			panic(http.ErrAbortHandler)
-		}
+		f.wait(r)
+		return w
 	case Status5xx, HTML:
 		f.page(w)
 	case PrimaryLimit, SecondaryLimit, Unauthorized:
@@ -161,6 +157,22 @@ func (f *activeFault) before(s *Server, w http.ResponseWriter, r *http.Request) 
 		return w
 	}
 	return nil
+}
+
+// wait is over when the fault is, or aborts when the client has given up.
+func (f *activeFault) wait(r *http.Request) {
+	var over <-chan time.Time
+	if f.Until == nil {
+		timer := time.NewTimer(f.Delay)
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-over:
+	case <-f.Until:
+	case <-r.Context().Done():
+		panic(http.ErrAbortHandler)
+	}
 }
 
 func (f *activeFault) page(w http.ResponseWriter) {

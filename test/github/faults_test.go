@@ -59,6 +59,28 @@ func TestSlowAnswerEndsWithTheClient(t *testing.T) {
 	noError(t, err)
 }
 
+func TestSlowAnswerWaitsForWhatItIsToldToWaitFor(t *testing.T) {
+	w := newWorld(t, Options{})
+	over, arrived, answered := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	w.Inject(Fault{Kind: Slow, Until: over, Times: 1, Match: func(*http.Request) bool {
+		close(arrived)
+		return true
+	}})
+	go func() {
+		_, _, err := w.client.Repositories.GetBranch(t.Context(), owner, name, "late", 0)
+		answered <- err
+	}()
+	<-arrived
+	w.branch("late")
+	select {
+	case err := <-answered:
+		t.Fatalf("it was answered before: %v", err)
+	default:
+	}
+	close(over)
+	noError(t, <-answered)
+}
+
 func TestCutsHappenBeforeOrAfterTheEffect(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.branch("develop")

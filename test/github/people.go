@@ -196,6 +196,17 @@ func (r *Repository) PublishRelease(spec ReleaseSpec) (int64, error) {
 	return rel.id, nil
 }
 
+// PublishDraft publishes a release that was drafted before, by its id.
+func (r *Repository) PublishDraft(id int64) error {
+	defer r.lock()()
+	for _, rel := range r.releases {
+		if rel.id == id && rel.draft {
+			return r.editRelease(rel, releaseRequest{Draft: new(false)}, r.person(""))
+		}
+	}
+	return fmt.Errorf("publishing the draft %d: %w", id, notFound())
+}
+
 // CheckRun is a result of continuous integration.
 type CheckRun struct {
 	Name string

@@ -114,6 +114,19 @@ func (s *Server) Repository(fullName string) *Repository {
 	return s.repos[strings.ToLower(fullName)]
 }
 
+// ResolveTag returns the commit of a tag in the repository that a URL is about; empty where there is none.
+func (s *Server) ResolveTag(url, tag string) string {
+	repository := s.Repository(strings.TrimSuffix(strings.TrimPrefix(url, s.URL()+"/"), ".git"))
+	if repository == nil {
+		return ""
+	}
+	found, err := repository.CommitInfo(tags + tag)
+	if err != nil {
+		return ""
+	}
+	return found.SHA
+}
+
 func (r *Repository) initialize() error {
 	if err := os.MkdirAll(r.dir, 0o750); err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,7 +85,7 @@ func (w *World) startOperator(ctx context.Context) error {
 }
 
 func (w *World) runOperator(ctx context.Context, kubeconfig string) error {
-	addresses, err := freeAddresses(ctx, 3)
+	addresses, err := rig.FreeAddresses(ctx, 3)
 	if err != nil {
 		return err
 	}
@@ -110,25 +109,6 @@ func (w *World) runOperator(ctx context.Context, kubeconfig string) error {
 
 // Webhooks is where the operator takes GitHub's deliveries.
 func (w *World) Webhooks() string { return w.webhooks }
-
-// freeAddresses returns loopback addresses that nobody listens on at the moment.
-func freeAddresses(ctx context.Context, count int) (addresses []string, err error) {
-	var listeners []net.Listener
-	defer func() { // only when all are found, so that no two are the same
-		for _, listener := range listeners {
-			err = errors.Join(err, listener.Close())
-		}
-	}()
-	for range count {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("finding a free port: %w", err)
-		}
-		listeners = append(listeners, listener)
-		addresses = append(addresses, listener.Addr().String())
-	}
-	return addresses, nil
-}
 
 // OperatorLog is what the operator has logged so far, one JSON object a line.
 func (w *World) OperatorLog() ([][]byte, error) {

@@ -94,7 +94,7 @@ func (r *Rig) etcd() component {
 
 func (r *Rig) apiServer(etcd string) component {
 	return component{name: KubeAPIServer, ports: 1, describe: func(addresses []string) Process {
-		host, port, _ := net.SplitHostPort(addresses[0]) // freeAddresses gives nothing else
+		host, port, _ := net.SplitHostPort(addresses[0]) // FreeAddresses gives nothing else
 		return Process{
 			Name: KubeAPIServer,
 			Path: binaries.Path(r.binaries, binaries.KubeAPIServer),
@@ -193,7 +193,7 @@ func (r *Rig) startScheduler(ctx context.Context) error {
 // secureServing lets a component serve with the API server's certificate, which
 // is for the loopback address too, instead of making one of its own.
 func (r *Rig) secureServing(address string) []string {
-	host, port, _ := net.SplitHostPort(address) // freeAddresses gives nothing else
+	host, port, _ := net.SplitHostPort(address) // FreeAddresses gives nothing else
 	return []string{
 		"--bind-address=" + host,
 		"--secure-port=" + port,

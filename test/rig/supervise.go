@@ -46,7 +46,7 @@ type component struct {
 func (r *Rig) launch(ctx context.Context, c component) ([]string, error) {
 	started := time.Now()
 	for attempt := 1; ; attempt++ {
-		addresses, err := freeAddresses(ctx, c.ports)
+		addresses, err := FreeAddresses(ctx, c.ports)
 		if err != nil {
 			return nil, fmt.Errorf("starting %s: %w", c.name, err)
 		}
@@ -242,8 +242,8 @@ func (r *Rig) Tail(out io.Writer) {
 	}
 }
 
-// freeAddresses returns loopback addresses that nobody listens on at the moment.
-func freeAddresses(ctx context.Context, count int) ([]string, error) {
+// FreeAddresses returns loopback addresses that nobody listens on at the moment.
+func FreeAddresses(ctx context.Context, count int) ([]string, error) {
 	var config net.ListenConfig
 	listeners := make([]net.Listener, 0, count)
 	addresses := make([]string, 0, count)

@@ -12,9 +12,12 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
+	"github.com/fluxcd/pkg/apis/meta"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -57,6 +60,7 @@ type Tenant struct {
 	Token string
 
 	suffix string
+	asked  atomic.Int64
 }
 
 // New makes a tenant, whose number is nobody else's: its namespace with the deployer's account and the credential, and its
@@ -69,16 +73,21 @@ func (c *Cluster) New(ctx context.Context, number int64) (*Tenant, error) {
 		return nil, fmt.Errorf("making %s: %w", t.Namespace, err)
 	}
 	t.Repository.AddWebhook(c.Webhooks, WebhookSecret)
+	return t, t.Furnish(ctx, t.Namespace, TokenSecret(t.Token))
+}
+
+// Furnish makes a namespace with the deployer's account, and with a Secret of this content as the credential.
+func (t *Tenant) Furnish(ctx context.Context, namespace string, credential map[string]string) error {
 	for _, object := range []client.Object{
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: t.Namespace}},
-		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: Deployer}},
-		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: SecretName}, StringData: TokenSecret(t.Token)},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
+		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: Deployer}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: SecretName}, StringData: credential},
 	} {
-		if err := c.Admin.Create(ctx, object); err != nil {
-			return nil, fmt.Errorf("making %s: %w", t.Namespace, err)
+		if err := t.Admin.Create(ctx, object); err != nil {
+			return fmt.Errorf("making %s: %w", namespace, err)
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // TokenSecret is the content of a Secret with a token.
@@ -123,6 +132,17 @@ func (t *Tenant) Application(name, deploy, environments string) (*v1alpha1.Appli
 		return nil, fmt.Errorf("reading the spec of Application %s: %w", name, err)
 	}
 	return app, nil
+}
+
+// AsksAgain asks whoever reconciles an object of the tenant's, Mainstem or Flux, to look at everything anew. It returns what
+// status.lastHandledReconcileAt says once they have.
+func (t *Tenant) AsksAgain(ctx context.Context, object client.Object) (round string, err error) {
+	round = fmt.Sprintf("round-%d", t.asked.Add(1))
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, round)
+	if err := t.Admin.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch)); err != nil {
+		return "", fmt.Errorf("asking to look at %s again: %w", object.GetName(), err)
+	}
+	return round, nil
 }
 
 // URL is the repository's address, as an Application says it.
