@@ -168,13 +168,16 @@ func TestKilledAtRandom(t *testing.T) {
 			operator := startReplica(t)
 			w := newWorld(t, operator.webhookURL(), muchPatience)
 			w.remember()
-			handOver(t, operator, &atRandom{victim: operator, concerns: w.concerns, dice: rand.New(rand.NewPCG(seed, n)), left: randomKills})
+			dice := &atRandom{victim: operator, concerns: w.concerns, dice: rand.New(rand.NewPCG(seed, n)), left: randomKills}
+			handOver(t, operator, dice)
 			stop := killByTheClock(t.Context(), operator, rand.New(rand.NewPCG(seed, ^n)))
 			began := time.Now()
 			j := w.travelToTheEnd()
 			t.Logf("%d starts in %s", operator.starts(), time.Since(began))
 			stop()
 			j.expectOnce(operator)
+			j.expect().Expect(dice.deaths()).To(Equal(randomKills), "deaths of a write")
+			j.expect().Expect(operator.starts()).To(BeNumerically(">", randomKills+1), "starts, more than after these deaths: some were the clock's")
 		})
 	}
 }

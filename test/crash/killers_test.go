@@ -154,6 +154,13 @@ func (k *atRandom) survives(sent *write) bool {
 	return false
 }
 
+// deaths is how often the operator has died of a write.
+func (k *atRandom) deaths() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return randomKills - k.left
+}
+
 // once does something to the operator that tries one kind of effect, the first time: instead of the effect, or after it.
 type once struct {
 	effect string

@@ -60,13 +60,15 @@ func (j *journey) expectOnce(replicas ...*replica) {
 	j.expect().Expect(shared.github.Mismatches()).To(BeEmpty())
 }
 
-// expectIdle waits until nothing is written for a while.
+// expectIdle waits until nothing is written for a while, from now on.
 func (w *world) expectIdle(replicas ...*replica) {
 	w.t.Helper()
+	began := time.Now()
 	w.expect().Eventually(func(g Gomega) {
 		writes := w.writes(replicas...)
 		g.Expect(writes).NotTo(BeEmpty())
 		last := writes[len(writes)-1]
+		g.Expect(time.Since(began)).To(BeNumerically(">", quiet))
 		g.Expect(time.Since(last.at)).To(BeNumerically(">", quiet), "%s", last)
 	}).Should(Succeed(), "nothing is written when there is nothing to do")
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -205,6 +206,15 @@ func (r *replica) starts() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.started
+}
+
+// takesDeliveries says whether it listens for them.
+func (r *replica) takesDeliveries(ctx context.Context) error {
+	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.webhooks)
+	if err != nil {
+		return err
+	}
+	return connection.Close()
 }
 
 // webhookURL is where it takes deliveries.

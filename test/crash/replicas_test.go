@@ -30,7 +30,7 @@ const (
 	outage = 30 * time.Second
 )
 
-// pair is two replicas as the shipped Deployment runs them. GitHub's deliveries all go to the one that follows first.
+// pair is two replicas as the shipped Deployment runs them.
 type pair struct {
 	t                *testing.T
 	leader, follower *replica
@@ -70,9 +70,15 @@ func (p *pair) takeover(before string, since time.Time) {
 	NewWithT(p.t).Expect(took).To(BeNumerically("<", lease+retry+slack))
 }
 
-// TestTheLeaderDies kills the leader instead of a merge, on a node that stays away. The other replica goes on. Until then every
-// delivery went to the follower: the leader knows of them because the follower wrote them down.
+// TestTheLeaderDies kills the leader instead of a merge, and right after one, on a node that stays away. The other replica goes on.
+// Until then every delivery went to the follower: the leader knows of them because the follower wrote them down.
 func TestTheLeaderDies(t *testing.T) {
+	for _, on := range []side{beforeIt, afterIt} {
+		t.Run(string(on)+" a merge", func(t *testing.T) { theLeaderDies(t, on) })
+	}
+}
+
+func theLeaderDies(t *testing.T, on side) {
 	p := startPair(t)
 	w := newWorld(t, p.follower.webhookURL(), patience)
 	j := &journey{world: w}
@@ -81,16 +87,10 @@ func TestTheLeaderDies(t *testing.T) {
 	p.expectOneWriteEach(w, j.replace)
 
 	before := holder(t)
-	died := make(chan time.Time, 1)
-	shared.wire.speaks(p.leader.generation)
-	shared.wire.hand(&once{effect: "GitHub: merge the pull request", side: beforeIt, strike: func() {
-		p.leader.down()
-		died <- time.Now()
-	}})
-	t.Cleanup(func() { shared.wire.hand(nil) })
-	j.pass(j.fix)
-	var since time.Time
-	j.expect().Eventually(died).Should(Receive(&since))
+	since := p.diesOf(w, shared.wire, "GitHub: merge the pull request", on, func() {
+		j.pass(j.fix)
+	})
+	j.expect().Expect(j.repository.PullRequests()).To(ConsistOf(HaveField("Merged", on == afterIt)))
 	j.expect().Expect(holder(t)).To(Equal(before))
 	p.takeover(before, since)
 	j.merge = j.merged()
@@ -98,10 +98,55 @@ func TestTheLeaderDies(t *testing.T) {
 
 	p.leader.up()
 	j.expect().Eventually(shared.github.WebhooksIdle).Should(BeTrue())
-	written := len(p.wakeUps())
+	written := len(p.follower.wakeUps())
 	j.release()
 	j.expectOnce(p.leader, p.follower)
-	j.expect().Expect(p.wakeUps()).To(HaveLen(written), "who leads wakes in memory")
+	j.expect().Expect(p.follower.wakeUps()).To(HaveLen(written), "who leads wakes in memory")
+}
+
+// diesOf lets something happen, of which the leader dies on its way to an effect, or right after it, and with it its node. It gives
+// the time.
+func (p *pair) diesOf(w *world, on *wire, effect string, when side, happen func()) time.Time {
+	p.t.Helper()
+	died := make(chan time.Time, 1)
+	on.hand(&once{effect: effect, side: when, strike: func() {
+		p.leader.down()
+		died <- time.Now()
+	}})
+	p.t.Cleanup(func() { on.hand(nil) })
+	happen()
+	var since time.Time
+	w.expect().Eventually(died).Should(Receive(&since), "the leader dies %s: %s", when, effect)
+	return since
+}
+
+// TestTheLeaderDiesWithADeliveryInItsMemory lets the leader take a delivery, which it remembers and writes down nowhere, and die
+// before anything comes of it, on a node that stays away. Who leads next looks at everything, and finds what was pushed.
+func TestTheLeaderDiesWithADeliveryInItsMemory(t *testing.T) {
+	p := startPair(t)
+	w := newWorld(t, p.leader.webhookURL(), patience)
+	j := &journey{world: w}
+	j.begin()
+	w.expect().Eventually(shared.github.WebhooksIdle).Should(BeTrue())
+	w.expectIdle(p.leader, p.follower)
+	seen, before := len(shared.github.Deliveries()), holder(t)
+	since := p.diesOf(w, p.leader.api, "Kubernetes: create a Release", beforeIt, func() {
+		j.change = w.commit("develop", "change")
+	})
+	w.expect().Eventually(func() []emulator.Delivery { return w.deliveries(seen) }).Should(
+		ConsistOf(HaveField("Status", http.StatusAccepted)), "it was taken")
+	w.expect().Expect(holder(t)).To(Equal(before))
+	p.takeover(before, since)
+	w.runs("develop", j.change)
+	j.opened(j.change)
+	w.expect().Expect(p.leader.wakeUps()).To(BeEmpty(), "who leads wakes in memory")
+	w.expect().Expect(p.follower.wakeUps()).To(BeEmpty(), "nobody told the other one")
+
+	p.leader.up() // it follows now
+	w.expect().Eventually(p.leader.takesDeliveries).WithContext(t.Context()).Should(Succeed())
+	j.steps(j.replace, j.approve, j.release)
+	w.expect().Expect(p.leader.wakeUps()).NotTo(BeEmpty(), "who follows writes")
+	j.expectOnce(p.leader, p.follower)
 }
 
 // wakeUp is the kind of a follower's write for a delivery.
@@ -112,7 +157,7 @@ func (p *pair) expectOneWriteEach(w *world, happen func()) {
 	p.t.Helper()
 	g := w.expect()
 	g.Eventually(shared.github.WebhooksIdle).Should(BeTrue())
-	seen, written := len(shared.github.Deliveries()), len(p.wakeUps())
+	seen, written := len(shared.github.Deliveries()), len(p.follower.wakeUps())
 	happen()
 	g.Eventually(shared.github.WebhooksIdle).Should(BeTrue())
 	var delivered []string
@@ -124,7 +169,7 @@ func (p *pair) expectOneWriteEach(w *world, happen func()) {
 		delivered = append(delivered, delivery.GUID)
 	}
 	g.Expect(delivered).NotTo(BeEmpty())
-	g.Expect(p.wakeUps()[written:]).To(ConsistOf(delivered), "one write for each delivery")
+	g.Expect(p.follower.wakeUps()[written:]).To(ConsistOf(delivered), "one write for each delivery")
 }
 
 // means says whether an event means something to the receiver; the emulator sends everything. What Mainstem itself says of a commit
@@ -141,10 +186,10 @@ func means(delivery emulator.Delivery) bool {
 	return false
 }
 
-// wakeUps are the values that the follower wrote, in their order.
-func (p *pair) wakeUps() []string {
+// wakeUps are the values that a replica wrote for deliveries, in their order.
+func (r *replica) wakeUps() []string {
 	var values []string
-	for _, sent := range p.follower.api.carriedOut() {
+	for _, sent := range r.api.carriedOut() {
 		if sent.kind != wakeUp || !sent.succeeded() {
 			continue
 		}
@@ -184,16 +229,22 @@ func TestDeliveriesWhileNobodyLeads(t *testing.T) {
 	w.expectIdle(p.leader, p.follower)
 }
 
-// pushing pushes to develop, several times a second, until it is told to stop. It gives the last commit.
+// pushing pushes to develop, several times a second, until it is told to stop. It gives the last commit, or none where it fails.
 func pushing(ctx context.Context, w *world) (stop func(), last <-chan string) {
 	const pause = 300 * time.Millisecond
 	ctx, stop = context.WithCancel(ctx)
 	commits := make(chan string, 1)
 	go func() {
+		defer close(commits)
 		ticker := time.NewTicker(pause)
 		defer ticker.Stop()
 		for n := 0; ; n++ {
-			commit := w.commit("develop", fmt.Sprintf("push %d", n))
+			message := fmt.Sprintf("push %d", n)
+			commit, err := w.repository.Commit("develop", message, "ada", map[string]string{"VERSION": message})
+			if err != nil {
+				w.t.Error(err)
+				return
+			}
 			select {
 			case <-ctx.Done():
 				commits <- commit
@@ -285,7 +336,7 @@ func TestTheFollowerIsCutOff(t *testing.T) {
 	j.begin()
 	w.expect().Eventually(shared.github.WebhooksIdle).Should(BeTrue())
 	w.expectIdle(p.leader, p.follower)
-	seen, written := len(shared.github.Deliveries()), len(p.wakeUps())
+	seen, written := len(shared.github.Deliveries()), len(p.follower.wakeUps())
 
 	w.expect().Expect(p.follower.api.cut()).To(Succeed())
 	j.change = w.commit("develop", "change")
@@ -297,7 +348,7 @@ func TestTheFollowerIsCutOff(t *testing.T) {
 
 	w.expect().Expect(p.follower.api.open(t.Context())).To(Succeed())
 	w.runs("develop", j.change)
-	w.expect().Expect(p.wakeUps()[written]).To(Equal(failed.GUID), "the first that was written")
+	w.expect().Expect(p.follower.wakeUps()[written]).To(Equal(failed.GUID), "the first that was written")
 }
 
 // TestTheFollowerDies kills the replica that takes a delivery: before its write, and GitHub shows the delivery as failed; after it,
@@ -308,17 +359,23 @@ func TestTheFollowerDies(t *testing.T) {
 	j := &journey{world: w}
 	j.begin()
 	for _, on := range []side{beforeIt, afterIt} {
+		w.expect().Eventually(p.follower.takesDeliveries).WithContext(t.Context()).Should(Succeed())
 		w.expect().Eventually(shared.github.WebhooksIdle).Should(BeTrue())
 		w.expectIdle(p.leader, p.follower)
-		seen := len(shared.github.Deliveries())
+		seen, written, starts := len(shared.github.Deliveries()), len(p.follower.wakeUps()), p.follower.starts()
 		p.follower.api.hand(&once{effect: "Kubernetes: " + wakeUp, side: on, strike: p.follower.kill})
 		commit := w.commit("develop", string(on))
 		w.expect().Eventually(func() []emulator.Delivery { return w.deliveries(seen) }).Should(HaveLen(1))
-		w.expect().Expect(w.deliveries(seen)[0].Status).To(BeZero(), "nobody answered")
+		delivery := w.deliveries(seen)[0]
+		w.expect().Expect(delivery.Status).To(BeZero(), "nobody answered")
+		w.expect().Eventually(p.follower.starts).Should(Equal(starts+1), "it has died of this, and is started again")
 		if on == afterIt {
+			w.expect().Expect(p.follower.wakeUps()[written:]).To(ConsistOf(delivery.GUID))
 			w.runs("develop", commit)
 			continue
 		}
+		w.expectIdle(p.leader, p.follower)
+		w.expect().Expect(p.follower.wakeUps()).To(HaveLen(written), "it died before")
 		w.expect().Expect(w.state("develop").Current).To(HaveField("Commit", j.first))
 	}
 	p.follower.api.hand(nil)
