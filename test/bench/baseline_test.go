@@ -18,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/apply"
 )
 
@@ -138,15 +137,6 @@ func (w *world) removeBaseline(b *testing.B) {
 			b.Error(err)
 		}
 	}
-}
-
-// plainPlaces are the places of a commit in an environment, for many Applications.
-func plainPlaces(apps []*app, env v1alpha1.EnvironmentName, commit func(*app) string) []place {
-	places := make([]place, 0, len(apps))
-	for _, a := range apps {
-		places = append(places, a.place(env, commit(a)))
-	}
-	return places
 }
 
 // sameCalls asks GitHub so many times for what an observation asks for, by plain workers, and returns how long that took.

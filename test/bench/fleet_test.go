@@ -53,6 +53,15 @@ func (a *app) place(env v1alpha1.EnvironmentName, commit string) place {
 	return place{a.namespace, a.name, env, commit}
 }
 
+// plainPlaces are the places of a commit in an environment, for many Applications.
+func plainPlaces(apps []*app, env v1alpha1.EnvironmentName, commit func(*app) string) []place {
+	places := make([]place, 0, len(apps))
+	for _, a := range apps {
+		places = append(places, a.place(env, commit(a)))
+	}
+	return places
+}
+
 func (w *world) origin(a *app, commit string) origin {
 	return origin{a.namespace, w.github.URL() + "/" + a.fullName, commit}
 }
@@ -172,7 +181,7 @@ func (w *world) ask(ctx context.Context, path string) error {
 // asking keeps a connection for each worker.
 var asking = &http.Client{Timeout: metricsTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: workers}}
 
-// pushTo moves a branch to a commit, as git push does.
+// pushTo moves a branch to a commit, by force.
 func (w *world) pushTo(a *app, branch, commit string) error {
 	return a.repository.ForcePush(branch, commit)
 }

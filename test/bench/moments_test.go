@@ -65,8 +65,8 @@ func watchMoments(ctx context.Context, config *rest.Config, options cache.Option
 		return nil, fmt.Errorf("watching: %w", err)
 	}
 	handlers := map[client.Object]toolscache.ResourceEventHandlerFuncs{
-		&sourcev1.GitRepository{}:    {AddFunc: m.source, UpdateFunc: func(_, now any) { m.source(now) }, DeleteFunc: m.sourceGone},
-		&kustomizev1.Kustomization{}: {AddFunc: m.kustomization, UpdateFunc: func(_, now any) { m.kustomization(now) }, DeleteFunc: m.kustomizationGone},
+		&sourcev1.GitRepository{}:    {AddFunc: m.source, UpdateFunc: func(_, now any) { m.source(now) }, DeleteFunc: gone(m, m.sources)},
+		&kustomizev1.Kustomization{}: {AddFunc: m.kustomization, UpdateFunc: func(_, now any) { m.kustomization(now) }, DeleteFunc: gone(m, m.referred)},
 		&v1alpha1.Application{}:      {AddFunc: m.application, UpdateFunc: func(_, now any) { m.application(now) }},
 	}
 	for object, handler := range handlers {
@@ -107,14 +107,17 @@ func (m *moments) source(object any) {
 	}
 }
 
-func (m *moments) sourceGone(object any) {
-	if last, is := object.(toolscache.DeletedFinalStateUnknown); is {
-		object = last.Obj
-	}
-	if git, is := object.(*sourcev1.GitRepository); is {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.sources, client.ObjectKeyFromObject(git))
+// gone forgets what was noted of an object that is deleted.
+func gone[V any](m *moments, noted map[client.ObjectKey]V) func(object any) {
+	return func(object any) {
+		if last, is := object.(toolscache.DeletedFinalStateUnknown); is {
+			object = last.Obj
+		}
+		if deleted, is := object.(client.Object); is {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			delete(noted, client.ObjectKeyFromObject(deleted))
+		}
 	}
 }
 
@@ -139,17 +142,6 @@ func (m *moments) kustomization(object any) {
 	if apimeta.IsStatusConditionTrue(k.Status.Conditions, meta.ReadyCondition) && k.Status.ObservedGeneration == k.Generation &&
 		strings.HasSuffix(k.Status.LastAppliedRevision, here.commit) {
 		note(m.applied, here)
-	}
-}
-
-func (m *moments) kustomizationGone(object any) {
-	if last, is := object.(toolscache.DeletedFinalStateUnknown); is {
-		object = last.Obj
-	}
-	if k, is := object.(*kustomizev1.Kustomization); is {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.referred, client.ObjectKeyFromObject(k))
 	}
 }
 

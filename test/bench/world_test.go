@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -139,13 +138,7 @@ func (w *world) binary() string { return filepath.Join(w.dir, "mainstem") }
 
 // buildOperator builds what ships, apart from what people have in bin.
 func (w *world) buildOperator(ctx context.Context) error {
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", w.binary(), "./cmd/mainstem")
-	build.Dir = apiserver.Root()
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the operator: %w\n%s", err, output)
-	}
-	return nil
+	return rig.BuildOperator(ctx, apiserver.Root(), w.binary())
 }
 
 func (w *world) startRig(ctx context.Context) error {

@@ -28,7 +28,7 @@ func releaseOf(commit string) emulator.ReleaseSpec {
 // concerns says whether a write is about this world.
 func (w *world) concerns(sent *write) bool {
 	if sent.server == toGitHub {
-		return strings.Contains(sent.path, fmt.Sprintf("/repos/acme/app%d/", w.n))
+		return strings.Contains(sent.path, "/repos/"+w.repository.FullName()+"/")
 	}
 	_, name, _ := sent.resource()
 	its := strings.Contains(sent.path, "/namespaces/"+w.namespace+"/") || strings.Contains(sent.path, "/namespaces/"+w.namespace+"-")

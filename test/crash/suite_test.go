@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,6 +31,7 @@ import (
 	"github.com/mainstem-dev/mainstem/test/apiserver"
 	"github.com/mainstem-dev/mainstem/test/flux"
 	emulator "github.com/mainstem-dev/mainstem/test/github"
+	"github.com/mainstem-dev/mainstem/test/rig"
 )
 
 // tokenSeconds is how long the operator's token lasts: longer than the tests.
@@ -91,12 +91,7 @@ func run(m *testing.M) (code int, err error) {
 // build builds the operator.
 func (c *cluster) build(ctx context.Context, dir string) error {
 	c.binary = filepath.Join(dir, "mainstem")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", c.binary, "./cmd/mainstem")
-	cmd.Dir = apiserver.Root()
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the operator: %w\n%s", err, output)
-	}
-	return nil
+	return rig.BuildOperator(ctx, apiserver.Root(), c.binary)
 }
 
 // startServer starts the API server, and asks it for a token of the operator's account.

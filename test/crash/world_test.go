@@ -11,7 +11,6 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,13 +18,13 @@ import (
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	emulator "github.com/mainstem-dev/mainstem/test/github"
+	"github.com/mainstem-dev/mainstem/test/tenant"
 )
 
 type clientScheme = runtime.Scheme
 
 const (
-	appName       = "podinfo"
-	webhookSecret = "it's a secret between us"
+	appName = "podinfo"
 	// reviewer is who is asked to review pull requests.
 	reviewer = "grace"
 	// pollingInterval is how often a condition is looked at.
@@ -37,7 +36,7 @@ var worlds atomic.Int64
 // world is what one journey has for itself: a namespace, a repository and three Environments.
 type world struct {
 	t          *testing.T
-	n          int64
+	tenant     *tenant.Tenant
 	namespace  string
 	repository *emulator.Repository
 	// patience bounds every wait: an operator that is killed all the time takes longer.
@@ -62,32 +61,28 @@ const environmentsOf = `
     gates: [{name: sign-off, approval: {required: 1}}]
 `
 
-// applicationOf is the Application of every world. GitHub is asked once an hour: what is not found by webhooks or by a fresh start
-// is not found.
-const applicationOf = `
-repository: {url: %q, apiURL: %q, secretRef: {name: github}, interval: 1h}
-deploy: {kustomize: {path: "./deploy/${environment}"}}
-environments:
+// The Application of every world.
+const (
+	deploy  = `{kustomize: {path: "./deploy/${environment}"}}`
+	entries = `
 - {name: develop#, source: {branch: develop}}
 - {name: main#, source: {branch: main}, pullRequest: {labels: [promotion], reviewers: [grace]}}
 - {name: production#, source: {release: {}}, deletionPolicy: Delete}
 `
+)
 
 // newWorld makes a world whose repository sends its webhooks to an address, without an Application. It goes when the test ends,
 // while there is still an operator.
 func newWorld(t *testing.T, webhooks string, patience time.Duration) *world {
 	t.Helper()
-	n := worlds.Add(1)
-	w := &world{t: t, n: n, namespace: fmt.Sprintf("team%d", n), patience: patience}
+	w := &world{t: t, patience: patience}
 	g := w.expect()
-	shared.github.AddToken(emulator.Token{Value: w.token(), Login: "mainstem-bot"})
-	var err error
-	w.repository, err = shared.github.CreateRepository(fmt.Sprintf("acme/app%d", n), emulator.RepositoryOptions{DefaultBranch: "main"})
+	cluster := &tenant.Cluster{Admin: shared.admin, Config: shared.server.Admin, GitHub: shared.github, Webhooks: webhooks}
+	made, err := cluster.New(t.Context(), worlds.Add(1))
 	g.Expect(err).NotTo(HaveOccurred())
-	w.repository.AddWebhook(webhooks, webhookSecret)
-	w.namespaceWith(w.namespace, webhookSecret)
+	w.tenant, w.namespace, w.repository = made, made.Namespace, made.Repository
 	var environments []v1alpha1.Environment
-	g.Expect(yaml.Unmarshal([]byte(w.numbered(environmentsOf)), &environments)).To(Succeed())
+	g.Expect(yaml.Unmarshal([]byte(made.Numbered(environmentsOf)), &environments)).To(Succeed())
 	for i := range environments {
 		w.create(&environments[i])
 	}
@@ -95,23 +90,12 @@ func newWorld(t *testing.T, webhooks string, patience time.Duration) *world {
 	return w
 }
 
-func (w *world) token() string { return fmt.Sprintf("ghp_token%d", w.n) }
-
-// namespaceWith makes a namespace of the team's, with the credential for GitHub and a webhook secret.
-func (w *world) namespaceWith(name, webhookSecret string) {
-	w.t.Helper()
-	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
-	w.create(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "mainstem-deployer"}})
-	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "github"},
-		StringData: map[string]string{"username": "mainstem-bot", "password": w.token(), "webhookSecret": webhookSecret}})
-}
-
-// declare makes the Application.
+// declare makes the Application, which speaks to GitHub through the wire.
 func (w *world) declare() {
 	w.t.Helper()
-	app := &v1alpha1.Application{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: appName}}
-	spec := fmt.Sprintf(applicationOf, strings.TrimSuffix(w.repository.CloneURL(), ".git"), "http://"+shared.wire.address+"/api/v3")
-	w.expect().Expect(yaml.UnmarshalStrict([]byte(w.numbered(spec)), &app.Spec)).To(Succeed())
+	app, err := w.tenant.Application(appName, deploy, entries)
+	w.expect().Expect(err).NotTo(HaveOccurred())
+	app.Spec.Repository.APIURL = "http://" + shared.wire.address + "/api/v3"
 	w.create(app)
 }
 
@@ -139,19 +123,13 @@ func (w *world) expect() *WithT {
 	return g
 }
 
-func (w *world) numbered(text string) string {
-	return strings.ReplaceAll(text, "#", fmt.Sprint(w.n))
-}
-
 func (w *world) create(object client.Object) {
 	w.t.Helper()
 	w.expect().Expect(shared.admin.Create(w.t.Context(), object)).To(Succeed())
 }
 
 // env is the name of an Environment of this world.
-func (w *world) env(name string) v1alpha1.EnvironmentName {
-	return v1alpha1.EnvironmentName(fmt.Sprintf("%s%d", name, w.n))
-}
+func (w *world) env(name string) v1alpha1.EnvironmentName { return w.tenant.Env(name) }
 
 // commit commits to a branch.
 func (w *world) commit(branch, message string) string {
@@ -168,20 +146,18 @@ func (w *world) pass(sha string) {
 }
 
 func (w *world) read() *v1alpha1.Application {
-	app := &v1alpha1.Application{}
-	// One that cannot be read has no status, which is what those who wait see.
-	_ = shared.admin.Get(w.t.Context(), client.ObjectKey{Namespace: w.namespace, Name: appName}, app)
+	w.t.Helper()
+	app, err := w.tenant.App(appName).Read(w.t.Context())
+	w.expect().Expect(err).NotTo(HaveOccurred())
 	return app
 }
 
 // state is how the Application stands in an Environment now.
 func (w *world) state(env string) v1alpha1.EnvironmentState {
-	for _, state := range w.read().Status.Environments {
-		if state.Name == w.env(env) {
-			return state
-		}
-	}
-	return v1alpha1.EnvironmentState{}
+	w.t.Helper()
+	state, err := w.tenant.App(appName).State(w.t.Context(), env)
+	w.expect().Expect(err).NotTo(HaveOccurred())
+	return state
 }
 
 // runs waits until Flux reports a commit as applied and healthy in an Environment, and the status and GitHub say so.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -33,11 +32,8 @@ func (w *World) operatorBinary() string { return filepath.Join(w.root, "bin", "m
 // buildOperator builds the operator from the checkout.
 func (w *World) buildOperator(ctx context.Context) error {
 	started := time.Now()
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", w.operatorBinary(), "./cmd/mainstem")
-	cmd.Dir = w.root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the operator: %w\n%s", err, output)
+	if err := rig.BuildOperator(ctx, w.root, w.operatorBinary()); err != nil {
+		return err
 	}
 	w.options.Sink.tell(Progress, "%-24s built in %s", "mainstem", time.Since(started).Round(10*time.Millisecond))
 	return nil
