@@ -56,7 +56,8 @@ func (k FaultKind) ofWebhooks() bool {
 // Fault is something that goes wrong. All of Match, Method and PathPrefix that are set
 // must agree with a request.
 type Fault struct {
-	Kind  FaultKind
+	Kind FaultKind
+	// Match must not ask the Server or its repositories anything: they wait for it.
 	Match func(*http.Request) bool
 	// Method and PathPrefix compare with the request; the path of a REST call is taken
 	// without /api/v3, that of Git traffic as it is.
