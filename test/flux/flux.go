@@ -2,7 +2,8 @@
 // Copyright The Mainstem Authors
 
 // Package flux stands in for Flux's controllers where a test wants to say itself what Flux reports: it sets the statuses of
-// GitRepositories and Kustomizations as source- and kustomize-controller 1.9 do, and fetches and applies nothing.
+// GitRepositories and Kustomizations as source- and kustomize-controller 1.9 do, conditions first and revisions in a second request,
+// and fetches and applies nothing.
 package flux
 
 import (
@@ -191,7 +192,7 @@ func (s *Stub) reconcileSource(ctx context.Context, request reconcile.Request) (
 		apimeta.SetStatusCondition(&repository.Status.Conditions, metav1.Condition{Type: sourcev1.FetchFailedCondition, Status: metav1.ConditionTrue,
 			Reason: sourcev1.GitOperationFailedReason, Message: message, ObservedGeneration: repository.Generation})
 		setReady(&repository.Status.Conditions, metav1.ConditionFalse, sourcev1.GitOperationFailedReason, message, repository.Generation)
-		return reconcile.Result{}, client.IgnoreNotFound(s.fetcher.Status().Patch(ctx, &repository, client.MergeFrom(before)))
+		return reconcile.Result{}, client.IgnoreNotFound(report(ctx, s.fetcher, before, &repository))
 	}
 	apimeta.RemoveStatusCondition(&repository.Status.Conditions, sourcev1.FetchFailedCondition)
 	repository.Status.ObservedGeneration = repository.Generation
@@ -200,7 +201,7 @@ func (s *Stub) reconcileSource(ctx context.Context, request reconcile.Request) (
 		Digest: "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", LastUpdateTime: metav1.Now(),
 	}
 	setReady(&repository.Status.Conditions, metav1.ConditionTrue, "Succeeded", "stored artifact for revision '"+revision+"'", repository.Generation)
-	return reconcile.Result{}, client.IgnoreNotFound(s.fetcher.Status().Patch(ctx, &repository, client.MergeFrom(before)))
+	return reconcile.Result{}, client.IgnoreNotFound(report(ctx, s.fetcher, before, &repository))
 }
 
 func (s *Stub) revision(repository *sourcev1.GitRepository) string {
@@ -236,7 +237,39 @@ func (s *Stub) reconcileKustomization(ctx context.Context, request reconcile.Req
 	if equality.Semantic.DeepEqual(before.Status, k.Status) {
 		return reconcile.Result{}, nil
 	}
-	return reconcile.Result{}, client.IgnoreNotFound(s.applier.Status().Patch(ctx, &k, client.MergeFrom(before)))
+	return reconcile.Result{}, client.IgnoreNotFound(report(ctx, s.applier, before, &k))
+}
+
+// reported is an object about which Flux reports in conditions.
+type reported[T any] interface {
+	client.Object
+	meta.ObjectWithConditions
+	meta.ObjectWithConditionsSetter
+	DeepCopy() T
+}
+
+// report writes what has changed in a status since before, as Flux's controllers do: the conditions first, and the rest, such as
+// revisions, in a second request. Whoever watches sees the object in between.
+func report[T reported[T]](ctx context.Context, writer client.Client, before, after T) error {
+	between := before.DeepCopy()
+	between.SetConditions(after.GetConditions())
+	rest := client.MergeFrom(between.DeepCopy())
+	if err := change(ctx, writer, between, client.MergeFrom(before)); err != nil {
+		return err
+	}
+	return change(ctx, writer, after, rest)
+}
+
+// change patches a status, unless there is nothing to change.
+func change(ctx context.Context, writer client.Client, object client.Object, patch client.Patch) error {
+	data, err := patch.Data(object)
+	if err != nil {
+		return fmt.Errorf("comparing %s: %w", object.GetName(), err)
+	}
+	if string(data) == "{}" {
+		return nil
+	}
+	return writer.Status().Patch(ctx, object, patch)
 }
 
 func (s *Stub) judge(k *kustomizev1.Kustomization, revision string) {
