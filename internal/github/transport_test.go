@@ -236,6 +236,9 @@ func TestWhatNeverChangesIsNotKeptTwice(t *testing.T) {
 	if _, err := client.Info(testContext(t)); err != nil {
 		t.Logf("the answer is no repository: %v", err)
 	}
+	if kept := clients.etags.lru.Len(); kept != 1 {
+		t.Fatalf("%d answers are kept, want the repository's", kept)
+	}
 	for _, entry := range clients.etags.lru.Values() {
 		if entry.header.Get("X-Served-By") != "" || cap(entry.body) > 2*len(entry.body) {
 			t.Errorf("more is kept than is read: %v, %d bytes for %d", entry.header, cap(entry.body), len(entry.body))

@@ -119,5 +119,5 @@ func TestStoppingEndsTheWait(t *testing.T) {
 	go func() { done <- f.durable.Wake(t.Context(), named("one"), delivery("1")) }()
 	f.Eventually(f.attempts.Load).Should(gomega.BeNumerically(">", 0))
 	close(f.stopping)
-	f.Eventually(done, time.Second).Should(gomega.Receive(gomega.MatchError(errAway)))
+	f.Eventually(done).Should(gomega.Receive(gomega.MatchError(errAway)))
 }
