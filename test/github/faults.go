@@ -32,11 +32,14 @@ const (
 	HTML FaultKind = "HTML"
 	// PrimaryLimit answers 403, or Fault.Status, with no requests remaining until Fault.Delay from now (zero: an hour).
 	PrimaryLimit FaultKind = "PrimaryLimit"
-	// SecondaryLimit answers 403, or Fault.Status, with Retry-After Fault.Delay (zero: a minute).
+	// SecondaryLimit answers 403, or Fault.Status, with Retry-After Fault.Delay (zero: a minute), which Unsaid leaves out.
 	SecondaryLimit FaultKind = "SecondaryLimit"
 	// Unauthorized answers 401 Bad credentials.
 	Unauthorized FaultKind = "Unauthorized"
 )
+
+// Unsaid is the Delay of a SecondaryLimit that does not say how long it lasts.
+const Unsaid time.Duration = -1
 
 // The faults of webhook deliveries, which Fault.Event can limit to one kind of event.
 const (
@@ -215,7 +218,9 @@ func (f *activeFault) refuse(s *Server, w http.ResponseWriter, r *http.Request) 
 		}
 		refusal = refuse(http.StatusForbidden, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.")
 		refusal.Docs = "https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits"
-		header.Set("Retry-After", strconv.Itoa(int(lasts.Seconds())))
+		if lasts != Unsaid {
+			header.Set("Retry-After", strconv.Itoa(int(lasts.Seconds())))
+		}
 	default:
 	}
 	if f.Status != 0 {
