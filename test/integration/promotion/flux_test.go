@@ -8,6 +8,7 @@ import (
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -93,7 +94,7 @@ var _ = Describe("What Flux reports", func() {
 		w.runs(ctx, "main", third)
 		Expect(w.state(ctx, "develop").Phase).To(Equal(v1alpha1.EnvironmentIdle))
 		Expect(w.attempt(ctx, "main", w.release(ctx, second, "")).Name).To(BeEmpty())
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("fails a promotion when it says nothing until the deadline, and does not prove it later", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -122,7 +123,7 @@ var _ = Describe("What Flux reports", func() {
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", second)
 		Eventually(func() v1alpha1.LedgerEntry { return w.ledger(ctx, "develop", release) }).WithContext(ctx).Should(HaveField("RejectedAt", BeNil()))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("tells of a directory that a release does not have, and goes on once the path is corrected", func(ctx SpecContext) {
 		w, first := twoStages(ctx, "")
@@ -145,7 +146,7 @@ var _ = Describe("What Flux reports", func() {
 		w.changes(ctx, func(spec *v1alpha1.ApplicationSpec) { spec.Deploy.Kustomize.Path = flux.MendedPath })
 		w.runs(ctx, "main", second)
 		w.finishes(ctx, &promotion, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("begins the soak anew after an unhealthy spell", func(ctx SpecContext) {
 		const soak = 3 * time.Second
@@ -164,7 +165,7 @@ var _ = Describe("What Flux reports", func() {
 		w.runs(ctx, "main", first)
 		promotion := w.ends(ctx, "main", w.release(ctx, first, ""), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 		Expect(promotion.Status.DeployStartedAt.Time).NotTo(BeTemporally("<", recovered.Add(soak)))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 })
 
 var _ = Describe("What Mainstem makes in Flux", func() {
@@ -204,7 +205,7 @@ var _ = Describe("What Mainstem makes in Flux", func() {
 		w.looksAgain(ctx)
 		Expect(w.promotions(ctx, "develop")).To(HaveLen(1))
 		Expect(w.promotions(ctx, "main")).To(HaveLen(1))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("goes from release to release in one write, once the source is at the commit", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -230,7 +231,7 @@ var _ = Describe("What Mainstem makes in Flux", func() {
 			Expect(ready.commit).To(Equal(flip.image))
 			Expect(flip.version).To(BeNumerically(">", ready.version), "the Kustomization refers to a source that has no artifact yet")
 		}
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("is adopted where it is there already, untouched until the next release", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -254,7 +255,7 @@ var _ = Describe("What Mainstem makes in Flux", func() {
 		second := w.commit("main", "second")
 		w.runs(ctx, "main", second)
 		Expect(w.made(ctx, "develop")).To(And(HaveField("UID", before.UID), HaveField("Spec.Path", "./deploy/"+string(w.env("develop")))))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("stays as it is while the Application is suspended", func(ctx SpecContext) {
 		w, first := twoStages(ctx, "")
@@ -270,7 +271,7 @@ var _ = Describe("What Mainstem makes in Flux", func() {
 
 		w.changes(ctx, func(spec *v1alpha1.ApplicationSpec) { spec.Suspend = false })
 		w.runs(ctx, "main", second)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 })
 
 var _ = Describe("What becomes of Flux's objects", func() {
@@ -308,7 +309,7 @@ var _ = Describe("What becomes of Flux's objects", func() {
 		Eventually(func() map[string]string { return w.made(ctx, "left").Labels }).WithContext(ctx).Should(HaveKeyWithValue(v1alpha1.InstanceLabel, instance), w.told(ctx))
 		Expect(w.made(ctx, "left")).To(And(HaveField("UID", before.UID), HaveField("Spec", before.Spec)))
 		Eventually(func() string { return w.accepted(ctx, "left") }).WithContext(ctx).Should(Equal(v1alpha1.AcceptedReason), w.told(ctx))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("is as deletionPolicy says when the Application goes, sources included", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -330,7 +331,7 @@ var _ = Describe("What becomes of Flux's objects", func() {
 		Expect(w.source(ctx, deleted.Spec.SourceRef.Name)).To(BeNil())
 		Expect(w.made(ctx, "left")).To(And(withoutMarks(), HaveField("UID", left.UID), HaveField("Spec", left.Spec)))
 		Expect(w.source(ctx, left.Spec.SourceRef.Name)).To(withoutMarks())
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("is the same for the sources of an address that was corrected", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -357,7 +358,7 @@ var _ = Describe("What becomes of Flux's objects", func() {
 		Eventually(func() string { return other.read(ctx).Name }).WithContext(ctx).Should(BeEmpty())
 		Expect(w.addresses(ctx)).To(Equal([]string{corrected}))
 		w.staysAt(ctx, "develop", first)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("is nothing while another Application uses them", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -377,7 +378,7 @@ var _ = Describe("What becomes of Flux's objects", func() {
 		Expect(w.source(ctx, name)).To(HaveField("UID", uid))
 		Expect(admin.Delete(ctx, w.read(ctx))).To(Succeed())
 		Eventually(func() *sourcev1.GitRepository { return w.source(ctx, name) }).WithContext(ctx).Should(BeNil())
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 })
 
 // installs makes the objects of develop as an installation made them that has lost its records since, with something that a newer
@@ -396,7 +397,9 @@ func (w *world) installs(ctx context.Context, app *v1alpha1.Application, commit 
 	operator := account(apiserver.Operator)
 	Expect(operator.Create(ctx, render.Source(scope))).To(Succeed())
 	Expect(operator.Create(ctx, kustomization)).To(Succeed())
-	Eventually(func() bool {
-		return apimeta.IsStatusConditionTrue(w.made(ctx, "develop").Status.Conditions, "Ready")
-	}).WithContext(ctx).Should(BeTrue())
+	Eventually(func(g Gomega) {
+		status := w.made(ctx, "develop").Status
+		g.Expect(apimeta.IsStatusConditionTrue(status.Conditions, meta.ReadyCondition)).To(BeTrue())
+		g.Expect(status.LastAppliedRevision).To(HaveSuffix(commit), "Flux writes it after the condition")
+	}).WithContext(ctx).Should(Succeed())
 }

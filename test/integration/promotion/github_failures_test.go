@@ -67,13 +67,13 @@ var _ = Describe("A GitHub that fails", func() {
 			r.runs(ctx, "develop", next)
 			r.reachable(ctx)
 		},
-		Entry("502", SpecTimeout(patience), emulator.Fault{Kind: emulator.Status5xx}, "502"),
-		Entry("503 without a word", SpecTimeout(patience), emulator.Fault{Kind: emulator.Status5xx, Status: http.StatusServiceUnavailable}, "503"),
-		Entry("a proxy's page", SpecTimeout(patience), emulator.Fault{Kind: emulator.HTML}, "check apiURL"),
-		Entry("a proxy's page that forbids", SpecTimeout(patience), emulator.Fault{Kind: emulator.Status5xx, Status: http.StatusForbidden}, "check apiURL"),
-		Entry("half an answer", SpecTimeout(patience), emulator.Fault{Kind: emulator.MalformedJSON}, "check apiURL"),
-		Entry("a connection that is cut in the answer", SpecTimeout(patience), emulator.Fault{Kind: emulator.CutConnection}, "cut"),
-		Entry("a connection that is cut at once", SpecTimeout(patience), emulator.Fault{Kind: emulator.BeforeEffectCut}, "without an answer"),
+		Entry("502", SpecTimeout(specLimit), emulator.Fault{Kind: emulator.Status5xx}, "502"),
+		Entry("503 without a word", SpecTimeout(specLimit), emulator.Fault{Kind: emulator.Status5xx, Status: http.StatusServiceUnavailable}, "503"),
+		Entry("a proxy's page", SpecTimeout(specLimit), emulator.Fault{Kind: emulator.HTML}, "check apiURL"),
+		Entry("a proxy's page that forbids", SpecTimeout(specLimit), emulator.Fault{Kind: emulator.Status5xx, Status: http.StatusForbidden}, "check apiURL"),
+		Entry("half an answer", SpecTimeout(specLimit), emulator.Fault{Kind: emulator.MalformedJSON}, "check apiURL"),
+		Entry("a connection that is cut in the answer", SpecTimeout(specLimit), emulator.Fault{Kind: emulator.CutConnection}, "cut"),
+		Entry("a connection that is cut at once", SpecTimeout(specLimit), emulator.Fault{Kind: emulator.BeforeEffectCut}, "without an answer"),
 	)
 
 	It("by not answering keeps nobody else waiting, and is given up in time", func(ctx SpecContext) {
@@ -91,7 +91,7 @@ var _ = Describe("A GitHub that fails", func() {
 		r.unreachable(ctx, v1alpha1.UnreachableReason, "no answer came in time")
 		Expect(r.objects(ctx)).To(Equal(before))
 		r.runs(ctx, "develop", r.commit("develop", "third"))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("by answering late is no failure", func(ctx SpecContext) {
 		r := newRunning(ctx)
@@ -99,7 +99,7 @@ var _ = Describe("A GitHub that fails", func() {
 		since := r.reachableSince(ctx)
 		r.runs(ctx, "develop", r.commit("develop", "second"))
 		Expect(r.reachableSince(ctx)).To(Equal(since))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("by taking the credential back is over when the Secret is rotated in place", func(ctx SpecContext) {
 		r := newRunning(ctx)
@@ -116,7 +116,7 @@ var _ = Describe("A GitHub that fails", func() {
 		Expect(admin.Update(ctx, secret)).To(Succeed())
 		r.reachable(ctx)
 		r.runs(ctx, "develop", r.commit("develop", "second"))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 })
 
 var _ = Describe("A rate limit", func() {
@@ -129,14 +129,15 @@ var _ = Describe("A rate limit", func() {
 			r.strike(fault)
 			told := r.unreachable(ctx, v1alpha1.RateLimitedReason, "rate limit is reached", "next try at")
 			until := instantIn(told.Message)
-			Expect(until).To(BeTemporally("~", time.Now().Add(fault.Delay), 2*time.Second))
+			Expect(until).To(BeTemporally(">=", journal.times()[0].Add(fault.Delay-time.Second)), "GitHub says it in whole seconds")
+			Expect(until).To(BeTemporally("<=", time.Now().Add(fault.Delay)))
+			Expect(r.objects(ctx)).To(Equal(before))
 			Expect(r.read(ctx).Status.Conditions).NotTo(ContainElement(HaveField("Type", v1alpha1.StalledCondition)))
 
 			By("asking nothing, although webhooks say that there is something new")
 			next := r.commit("develop", "second")
 			Eventually(github.WebhooksIdle).WithContext(ctx).Should(BeTrue())
 			r.runs(ctx, "develop", next)
-			Expect(r.objects(ctx)).NotTo(Equal(before))
 			tries := journal.times()
 			limited := tries[0]
 			for _, at := range tries[1:] {
@@ -144,33 +145,35 @@ var _ = Describe("A rate limit", func() {
 			}
 
 			By("asking again as soon as it may")
-			Expect(tries[1]).To(BeTemporally("<", until.Add(1500*time.Millisecond)))
+			Expect(tries[1]).To(BeTemporally("<", until.Add(15*time.Second)), "and not as late as where GitHub does not say when")
 			r.reachable(ctx)
 		},
-		Entry("of requests an hour", SpecTimeout(patience), emulator.Fault{Kind: emulator.PrimaryLimit, Delay: 2 * time.Second}),
-		Entry("of bursts", SpecTimeout(patience), emulator.Fault{Kind: emulator.SecondaryLimit, Delay: 2 * time.Second}),
-		Entry("of requests an hour, as 429", SpecTimeout(patience), emulator.Fault{Kind: emulator.PrimaryLimit, Status: http.StatusTooManyRequests, Delay: 2 * time.Second}),
-		Entry("of bursts, as 429", SpecTimeout(patience), emulator.Fault{Kind: emulator.SecondaryLimit, Status: http.StatusTooManyRequests, Delay: 2 * time.Second}),
+		Entry("of requests an hour", SpecTimeout(specLimit), emulator.Fault{Kind: emulator.PrimaryLimit, Delay: 2 * time.Second}),
+		Entry("of bursts", SpecTimeout(specLimit), emulator.Fault{Kind: emulator.SecondaryLimit, Delay: 2 * time.Second}),
+		Entry("of requests an hour, as 429", SpecTimeout(specLimit), emulator.Fault{Kind: emulator.PrimaryLimit, Status: http.StatusTooManyRequests, Delay: 2 * time.Second}),
+		Entry("of bursts, as 429", SpecTimeout(specLimit), emulator.Fault{Kind: emulator.SecondaryLimit, Status: http.StatusTooManyRequests, Delay: 2 * time.Second}),
 	)
 
-	It("that says no instant is kept for a minute at least", func(ctx SpecContext) {
-		r := newRunning(ctx)
-		before := r.objects(ctx)
-		journal := r.journal()
-		r.strike(emulator.Fault{Kind: emulator.Status5xx, Status: http.StatusTooManyRequests})
-		told := r.unreachable(ctx, v1alpha1.RateLimitedReason, "next try at")
-		Expect(instantIn(told.Message)).To(BeTemporally(">=", journal.times()[0].Add(59*time.Second)))
+	DescribeTable("that says no instant is kept for a minute at least",
+		func(ctx SpecContext, fault emulator.Fault) {
+			r := newRunning(ctx)
+			before := r.objects(ctx)
+			journal := r.journal()
+			r.strike(fault)
+			told := r.unreachable(ctx, v1alpha1.RateLimitedReason, "next try at")
+			Expect(instantIn(told.Message)).To(BeTemporally(">=", journal.times()[0].Add(59*time.Second)))
 
-		version := r.read(ctx).ResourceVersion
-		for _, message := range []string{"second", "third"} {
-			r.commit("develop", message)
-			Eventually(github.WebhooksIdle).WithContext(ctx).Should(BeTrue())
-		}
-		r.kick(ctx)
-		Expect(journal.times()).To(HaveLen(1))
-		Expect(r.objects(ctx)).To(Equal(before))
-		Expect(r.read(ctx).ResourceVersion).NotTo(Equal(version))
-	}, SpecTimeout(patience))
+			for _, message := range []string{"second", "third"} {
+				r.commit("develop", message)
+				Eventually(github.WebhooksIdle).WithContext(ctx).Should(BeTrue())
+			}
+			r.kick(ctx)
+			Expect(journal.times()).To(HaveLen(1))
+			Expect(r.objects(ctx)).To(Equal(before))
+		},
+		Entry("429 with a page", SpecTimeout(specLimit), emulator.Fault{Kind: emulator.Status5xx, Status: http.StatusTooManyRequests}),
+		Entry("403 in GitHub's words, without Retry-After", SpecTimeout(specLimit), emulator.Fault{Kind: emulator.SecondaryLimit, Delay: emulator.Unsaid}),
+	)
 })
 
 // reachableSince is since when GitHub answers.

@@ -107,7 +107,7 @@ var _ = Describe("An operator that has nothing to do", func() {
 				w.looks(ctx)
 			}
 		})
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("writes nothing while a release waits at gates with its pull request open", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -131,7 +131,7 @@ gates:
 		w.counted(ctx, map[string]int32{"develop": 1, "main": 0})
 
 		w.idles(ctx, func() { w.looks(ctx) })
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 })
 
 // leaks collects what the operator says.
@@ -223,5 +223,5 @@ var _ = Describe("A secret", func() {
 			Expect(strings.Contains(said, secret)).To(BeFalse(), "the log has %.8s…", secret)
 			Expect(strings.Contains(seen, secret)).To(BeFalse(), "an object has %.8s…", secret)
 		}
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 })

@@ -39,7 +39,7 @@ var _ = Describe("A release", func() {
 
 		By("merging when the checks are green and the soak is over")
 		w.pass(sha, "build", "test")
-		Eventually(func() string { return w.repository.PullRequests()[0].MergeSHA }).WithContext(ctx).ShouldNot(BeEmpty(), "%s", w.story(ctx))
+		Eventually(func() string { return w.repository.PullRequests()[0].MergeSHA }).WithContext(ctx).ShouldNot(BeEmpty(), w.told(ctx))
 		merge := w.repository.PullRequests()[0].MergeSHA
 		w.runs(ctx, "main", merge)
 
@@ -56,5 +56,5 @@ var _ = Describe("A release", func() {
 		Expect(promotions).To(HaveLen(1))
 		Expect(promotions[0].Status.Proof).To(Equal("Commit"))
 		Expect(github.Mismatches()).To(BeEmpty())
-	}, SpecTimeout(patience*3))
+	}, SpecTimeout(specLimit))
 })

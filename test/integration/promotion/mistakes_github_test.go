@@ -68,27 +68,27 @@ var _ = Describe("A mistake about GitHub", func() {
 			Expect(r.promotions(ctx, "develop")).To(HaveLen(2))
 		},
 		func(b blunder) string { return b.reason + ": " + strings.Join(b.words, ", ") },
-		Entry(nil, SpecTimeout(patience), blunder{
+		Entry(nil, SpecTimeout(specLimit), blunder{
 			commit: writesSecret(nil),
 			reason: v1alpha1.SecretNotFoundReason, words: []string{"Secret github", "namespace team#", "create it", "username and password"},
 			mend: restoresSecret,
 		}),
-		Entry(nil, SpecTimeout(patience), blunder{
+		Entry(nil, SpecTimeout(specLimit), blunder{
 			commit: writesSecret(map[string]string{"token": "ghp_underTheWrongKey"}),
 			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "no key password", "githubAppID"},
 			mend: restoresSecret,
 		}),
-		Entry(nil, SpecTimeout(patience), blunder{
+		Entry(nil, SpecTimeout(specLimit), blunder{
 			commit: writesSecret(map[string]string{"githubAppID": "1", "githubAppInstallationID": "2", "githubAppPrivateKey": malformedKey}),
 			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "githubAppPrivateKey is malformed", "BEGIN and END lines"},
 			mend: restoresSecret,
 		}),
-		Entry(nil, SpecTimeout(patience), blunder{ // A Secret of Flux's for SSH.
+		Entry(nil, SpecTimeout(specLimit), blunder{ // A Secret of Flux's for SSH.
 			commit: writesSecret(map[string]string{"identity": malformedKey, "known_hosts": "github.com ssh-ed25519 AAAA"}),
 			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "no key password", "write a GitHub token there", "githubAppID"},
 			mend: restoresSecret,
 		}),
-		Entry(nil, SpecTimeout(patience), blunder{ // One for pulling images.
+		Entry(nil, SpecTimeout(specLimit), blunder{ // One for pulling images.
 			commit: func(ctx context.Context, r *running) {
 				r.secret(ctx, nil)
 				create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: "github"}, Type: corev1.SecretTypeDockerConfigJson,
@@ -97,32 +97,32 @@ var _ = Describe("A mistake about GitHub", func() {
 			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "no key password", "write a GitHub token there", "githubAppID"},
 			mend: restoresSecret,
 		}),
-		Entry(nil, SpecTimeout(patience), blunder{
+		Entry(nil, SpecTimeout(specLimit), blunder{
 			commit: writesSecret(map[string]string{"githubAppID": "mainstem", "githubAppInstallationID": "2", "githubAppPrivateKey": malformedKey}),
 			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "githubAppID is malformed", "digits only"},
 			mend: restoresSecret,
 		}),
-		Entry(nil, SpecTimeout(patience), blunder{
+		Entry(nil, SpecTimeout(specLimit), blunder{
 			commit: writesSecret(map[string]string{"githubAppID": "1", "githubAppInstallationID": "2", "githubAppPrivateKey": publicKey}),
 			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "not an RSA private key", ".pem file that GitHub gave"},
 			mend: restoresSecret,
 		}),
-		Entry(nil, SpecTimeout(patience), blunder{
+		Entry(nil, SpecTimeout(specLimit), blunder{
 			commit: writesSecret(map[string]string{"githubAppID": "1", "githubAppInstallationID": "2"}),
 			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "no key githubAppPrivateKey", ".pem file that GitHub gave"},
 			mend: restoresSecret,
 		}),
-		Entry(nil, SpecTimeout(patience), blunder{
+		Entry(nil, SpecTimeout(specLimit), blunder{
 			commit: writesSecret(tokenSecret("ghp_withALineEnd\n")),
 			reason: v1alpha1.SecretInvalidReason, words: []string{"Secret github", "password is malformed", "no white space or line end"},
 			mend: restoresSecret,
 		}),
-		Entry(nil, SpecTimeout(patience), blunder{
+		Entry(nil, SpecTimeout(specLimit), blunder{
 			commit: writesSecret(tokenSecret("ghp_nobodyKnowsThisOne")),
 			reason: v1alpha1.UnauthorizedReason, words: []string{"acme/app#", "Bad credentials", "renew it in the Secret"},
 			mend: restoresSecret,
 		}),
-		Entry(nil, SpecTimeout(patience), blunder{
+		Entry(nil, SpecTimeout(specLimit), blunder{
 			commit: writesURL("app#-misspelt"),
 			reason: v1alpha1.RepositoryNotFoundReason, words: []string{"acme/app#-misspelt", "check the name", "may read it"},
 			mend: writesURL("app#"),
@@ -152,14 +152,14 @@ var _ = Describe("A mistake about GitHub", func() {
 			mend(r)
 			second := r.commit("develop", "second")
 			r.runs(ctx, "develop", second)
-			Eventually(func() bool { return merged(r.repository, second) }).WithContext(ctx).Should(BeTrue(), "%s", r.story(ctx))
+			Eventually(func() bool { return merged(r.repository, second) }).WithContext(ctx).Should(BeTrue(), r.told(ctx))
 		},
-		Entry("a token that may not open pull requests", SpecTimeout(patience),
+		Entry("a token that may not open pull requests", SpecTimeout(specLimit),
 			func(r *running) { r.permit(map[string]string{"contents": "write", "statuses": "write"}) },
 			func(r *running) { r.permit(nil) },
 			And(HaveField("Reason", v1alpha1.PermissionDeniedReason), HaveField("Message", ContainSubstring("pull_requests"))),
 		),
-		Entry("a token that may open them, and not push the branch", SpecTimeout(patience),
+		Entry("a token that may open them, and not push the branch", SpecTimeout(specLimit),
 			func(r *running) {
 				r.permit(map[string]string{"contents": "read", "statuses": "write", "pull_requests": "write"})
 			},
@@ -188,7 +188,7 @@ var _ = Describe("A mistake about GitHub", func() {
 		r.permit(nil)
 		w.pass(r.sha, "build")
 		w.runs(ctx, "develop", r.sha)
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("of pointing to a repository without a commit is told, and the first commit goes in", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -197,7 +197,7 @@ var _ = Describe("A mistake about GitHub", func() {
 		w.refused(ctx, v1alpha1.BranchNotFoundReason, "no branch main", "acme/app#", "push it")
 		Expect(w.objects(ctx)).To(BeEmpty())
 		w.runs(ctx, "main", w.commit("main", "first"))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("of a token that may not write statuses stops nothing, and is told with the permission's name", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -217,7 +217,7 @@ var _ = Describe("A mistake about GitHub", func() {
 		(&running{world: w}).permit(nil)
 		Eventually(func() []emulator.Status { return w.repository.Statuses(sha) }).WithContext(ctx).ShouldNot(BeEmpty())
 		w.unremarkable(ctx)
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 })
 
 // withPullRequest promotes from develop into main through a pull request.
@@ -271,7 +271,7 @@ func (w *world) unremarkable(ctx context.Context) {
 	Eventually(func() []any {
 		reachable := apimeta.FindStatusCondition(w.read(ctx).Status.Conditions, v1alpha1.RepositoryReachableCondition)
 		return []any{string(reachable.Status), reachable.Reason}
-	}).WithContext(ctx).Should(Equal([]any{"True", v1alpha1.ObservedReason}), "%s", w.story(ctx))
+	}).WithContext(ctx).Should(Equal([]any{"True", v1alpha1.ObservedReason}), w.told(ctx))
 }
 
 var _ = Describe("A Secret that is missing from the beginning", func() {
@@ -289,5 +289,5 @@ var _ = Describe("A Secret that is missing from the beginning", func() {
 
 		w.secret(ctx, tokenSecret(w.token))
 		w.runs(ctx, "develop", sha)
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 })

@@ -65,16 +65,16 @@ var _ = Describe("A mistake", func() {
 
 			By("going on once it is mended")
 			m.mend(ctx, r)
-			Eventually(func() *v1alpha1.CurrentRelease { return r.state(ctx, "main").Current }).WithContext(ctx).ShouldNot(BeNil(), "%s", r.story(ctx))
+			Eventually(func() *v1alpha1.CurrentRelease { return r.state(ctx, "main").Current }).WithContext(ctx).ShouldNot(BeNil(), r.told(ctx))
 			r.runs(ctx, "main", r.state(ctx, "main").Current.Commit)
 		},
 		func(m mistake) string { return m.reason + ": " + strings.TrimSpace(m.entries) },
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			entries: `- {name: main#}`,
 			reason:  v1alpha1.EnvironmentNotFoundReason, words: []string{"main#", "create it", "develop#"},
 			mend: has(`after: [develop#]`),
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: func(ctx context.Context, r *running) {
 				r.platform(ctx, "staging", `after: [develop#]`)
 				r.platform(ctx, "main", `after: [staging#]`)
@@ -83,13 +83,13 @@ var _ = Describe("A mistake", func() {
 			reason:  v1alpha1.UpstreamMissingReason, words: []string{"main#", "staging#", "add staging#"},
 			mend: lists("- {name: main#}\n- {name: staging#}"),
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: has(`after: [staging#]`),
 			entries:  `- {name: main#}`,
 			reason:   v1alpha1.UpstreamNotFoundReason, words: []string{"main#", "create Environment staging#", "spec.after"},
 			mend: func(ctx context.Context, r *running) { r.follow(ctx, "main", "develop") },
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: func(ctx context.Context, r *running) {
 				r.platform(ctx, "main", `after: [staging#]`)
 				r.platform(ctx, "staging", `after: [main#]`)
@@ -98,13 +98,13 @@ var _ = Describe("A mistake", func() {
 			reason:  v1alpha1.CycleReason, words: []string{"main# → staging# → main#", "take one of them out"},
 			mend: func(ctx context.Context, r *running) { r.follow(ctx, "staging", "develop") },
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: has(`{after: [develop#], allowedNamespaces: {from: Selector, selector: {matchLabels: {tier: prod}}}}`),
 			entries:  `- {name: main#}`,
 			reason:   v1alpha1.NamespaceNotAllowedReason, words: []string{"main#", "team#", "label the namespace", "tier=prod"},
 			mend: func(ctx context.Context, r *running) { r.tier(ctx, "prod") },
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: has(`{after: [develop#], target: {serviceAccountName: robot}}`),
 			entries:  `- {name: main#}`,
 			reason:   v1alpha1.TargetMissingReason, words: []string{"main#", "ServiceAccount robot", "namespace team#", "create it"},
@@ -112,7 +112,7 @@ var _ = Describe("A mistake", func() {
 				create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: "robot"}})
 			},
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: has(`{after: [develop#], target: {serviceAccountName: mainstem-deployer, kubeConfig: {secretRef: {name: cluster}}}}`),
 			entries:  `- {name: main#}`,
 			reason:   v1alpha1.TargetMissingReason, words: []string{"main#", "Secret cluster", "namespace team#", "create it"},
@@ -120,19 +120,19 @@ var _ = Describe("A mistake", func() {
 				create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: "cluster"}})
 			},
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: has(`after: [develop#]`),
 			entries:  `- {name: main#, deploy: {kustomize: {path: "./deploy/${environmint}"}}}`,
 			reason:   v1alpha1.UnknownVariableReason, words: []string{"spec.environments[main#].deploy.kustomize.path", "${environmint}", "did you mean ${environment}?"},
 			mend: lists(`- {name: main#, deploy: {kustomize: {path: "./deploy/${environment}"}}}`),
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: has(`after: [develop#]`),
 			entries:  `- {name: main#, deploy: {kustomize: {targetNamespace: "${app}-of-a-team-that-likes-its-names-long-and-ever-longer-in-${environment}"}}}`,
 			reason:   v1alpha1.DeployInvalidReason, words: []string{"spec.environments[main#].deploy.kustomize.targetNamespace", "which no namespace can be called", "at most 63"},
 			mend: lists(`- {name: main#, deploy: {kustomize: {targetNamespace: "${app}-${environment}"}}}`),
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: has(`{after: [develop#], url: "https://${application}.example.com"}`),
 			entries:  `- {name: main#}`,
 			reason:   v1alpha1.UnknownVariableReason, words: []string{"spec.url of Environment main#", "${application}", "${app}"},
@@ -143,7 +143,7 @@ var _ = Describe("A mistake", func() {
 				Expect(admin.Update(ctx, environment)).To(Succeed())
 			},
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: has(`after: [develop#]`),
 			entries:  `- {name: main#, source: {branch: main}, deploy: {kustomize: {images: [{name: podinfo, newTag: "${version}"}]}}}`,
 			reason:   v1alpha1.VersionMissingReason, words: []string{"${version} in environment main#", "commits of branch main", "source.release", "${shortCommit}"},
@@ -152,7 +152,7 @@ var _ = Describe("A mistake", func() {
 				r.list(ctx, developOnly+`- {name: main#, source: {release: {}}, deploy: {kustomize: {images: [{name: podinfo, newTag: "${version}"}]}}}`)
 			},
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: has(`{}`),
 			entries:  `- {name: main#, source: {release: {semver: "newest, please"}}}`,
 			reason:   v1alpha1.InvalidSemverReason, words: []string{"source.release.semver", "newest, please", "write one such as"},
@@ -162,25 +162,25 @@ var _ = Describe("A mistake", func() {
 				r.list(ctx, developOnly+`- {name: main#, source: {release: {semver: ">=1.0.0"}}}`)
 			},
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: has(`{}`),
 			entries:  `- {name: main#, source: {branch: main}, pullRequest: {}}`,
 			reason:   v1alpha1.InvalidSourceReason, words: []string{"main#", "has no upstream", "take pullRequest away"},
 			mend: lists(`- {name: main#, source: {branch: main}}`),
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: has(`{}`),
 			entries:  `- {name: main#}`,
 			reason:   v1alpha1.InvalidSourceReason, words: []string{"main#", "has no upstream", "set source.branch or source.release"},
 			mend: lists(`- {name: main#, source: {branch: main}}`),
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: has(`{}`),
 			entries:  `- {name: main#, source: {branch: main}, gates: [{name: rest, soak: {duration: 1s}}]}`,
 			reason:   v1alpha1.InvalidGateReason, words: []string{"gate rest", "main#", "take the gate away"},
 			mend: lists(`- {name: main#, source: {branch: main}}`),
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: has(`after: [develop#]`),
 			entries:  `- {name: main#, source: {branch: stable}}`,
 			reason:   v1alpha1.BranchNotFoundReason, words: []string{"branch stable", "acme/app#", "push it", "main#"},
@@ -188,7 +188,7 @@ var _ = Describe("A mistake", func() {
 				Expect(r.repository.CreateBranch("stable", r.repository.Head("develop"))).To(Succeed())
 			},
 		}),
-		Entry(nil, SpecTimeout(patience), mistake{
+		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: func(ctx context.Context, r *running) {
 				r.platform(ctx, "staging", `{after: [develop#], gates: [{name: ask, approval: {}}]}`)
 				r.platform(ctx, "main", `after: [develop#]`)
@@ -222,7 +222,7 @@ var _ = Describe("A mistake", func() {
 		By("deploying once it is out of the way")
 		Expect(admin.Delete(ctx, now)).To(Succeed())
 		r.runs(ctx, "main", r.sha)
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("by which two Applications deploy the same object is told to the younger one, and mended by its spec.deploy", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -251,7 +251,7 @@ var _ = Describe("A mistake", func() {
 		other.changes(ctx, func(spec *v1alpha1.ApplicationSpec) { spec.Deploy.Kustomize.TargetNamespace = "second" })
 		other.runs(ctx, "main", second)
 		Eventually(func() string { return other.accepted(ctx, "main") }).WithContext(ctx).Should(Equal(v1alpha1.AcceptedReason))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("by which two environments of an Application deploy the same object is told in the one that is listed later", func(ctx SpecContext) {
 		r := newRunning(ctx)
@@ -265,7 +265,7 @@ var _ = Describe("A mistake", func() {
 		r.refused(ctx, v1alpha1.TargetConflictReason, "Deployment web in namespace default", "environment develop# of this Application")
 		r.runs(ctx, "develop", r.commit("develop", "third"))
 		Expect(r.state(ctx, "main").Current).To(HaveField("Commit", second))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("about a branch that a GitHub release is not on is told beside Accepted, and keeps only that release out", func(ctx SpecContext) {
 		r := newRunning(ctx)
@@ -284,7 +284,7 @@ var _ = Describe("A mistake", func() {
 		r.runs(ctx, "main", r.sha)
 		Eventually(func() string { return r.accepted(ctx, "main") }).WithContext(ctx).Should(Equal(v1alpha1.AcceptedReason))
 		Expect(r.made(ctx, "main").Spec.TargetNamespace).To(Equal("main-develop"))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("that the API server can see is refused there, with a sentence that says what to write", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -305,7 +305,7 @@ var _ = Describe("A mistake", func() {
 		environment.Spec.Gates = []v1alpha1.Gate{{Name: "rest", Soak: &v1alpha1.SoakGate{Duration: *everySecond()}}}
 		Expect(refusedAtAdmission(ctx, environment)).To(And(ContainSubstring("spec.after"), ContainSubstring("take the soak gate away")))
 		Expect(w.read(ctx).Name).To(BeEmpty())
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 })
 
 var _ = Describe("An Environment", func() {
@@ -319,8 +319,7 @@ var _ = Describe("An Environment", func() {
 		w.platform(ctx, "main", `{after: [develop#]}`)
 		w.declare(ctx, guarded)
 		w.runs(ctx, "main", first)
-		Expect(fluxStub.Find(ctx, w.commit("develop", "second"), "Healthy")).To(Succeed())
-		w.runs(ctx, "main", w.repository.Head("develop"))
+		w.runs(ctx, "main", w.commit("develop", "second"))
 
 		By("deleting it while a promotion into it waits for a person")
 		w.guard(ctx, "main", v1alpha1.Gate{Name: "sign-off", Approval: &v1alpha1.ApprovalGate{Required: 1}})
@@ -346,7 +345,7 @@ var _ = Describe("An Environment", func() {
 		w.platform(ctx, "main", `{after: [develop#]}`)
 		fourth := w.commit("develop", "fourth")
 		w.runs(ctx, "main", fourth)
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("that no longer allows a namespace keeps new releases out, and leaves what runs alone", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -371,7 +370,7 @@ var _ = Describe("An Environment", func() {
 
 		w.tier(ctx, "prod")
 		w.runs(ctx, "main", second)
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 })
 
 // applies says what Flux applies for an environment, from the next time that it looks.

@@ -43,7 +43,7 @@ var _ = Describe("The surprise", func() {
 		r.repository.Unarchive()
 		r.runs(ctx, "main", r.merges(ctx, 1))
 		r.unremarkable(ctx)
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("of archiving the repository in the moment of a merge is told in the same words", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
@@ -62,7 +62,7 @@ var _ = Describe("The surprise", func() {
 
 		w.repository.Unarchive()
 		w.runs(ctx, "main", w.merges(ctx, 1))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("of renaming the repository is told, and stops nothing", func(ctx SpecContext) {
 		r := newRunning(ctx)
@@ -88,7 +88,7 @@ var _ = Describe("The surprise", func() {
 			HaveEach(HaveSuffix("/acme/renamed" + r.suffix)))
 		Expect(r.addresses(ctx)).NotTo(BeEmpty())
 		r.runs(ctx, "main", r.state(ctx, "main").Current.Commit)
-	}, SpecTimeout(patience*4))
+	}, SpecTimeout(specLimit))
 
 	It("of transferring the repository is told, and stops nothing that its credential may still do", func(ctx SpecContext) {
 		r := newRunning(ctx)
@@ -113,7 +113,7 @@ var _ = Describe("The surprise", func() {
 		r.unremarkable(ctx)
 		r.commit("develop", "third")
 		r.runs(ctx, "main", r.merges(ctx, 2))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("of transferring a repository to where its App is not installed is told, and mended by an App that is", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -134,5 +134,5 @@ var _ = Describe("The surprise", func() {
 		w.secret(ctx, secret)
 		w.remarks(ctx, v1alpha1.RepositoryMovedReason, "was transferred", "heirs#/app#")
 		w.runs(ctx, "develop", w.commit("develop", "second"))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 })

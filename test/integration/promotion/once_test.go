@@ -37,7 +37,7 @@ func (w *world) escort(ctx context.Context, sha string) (merge string) {
 	w.runs(ctx, "develop", sha)
 	w.waits(ctx, "main", "checks: build")
 	w.pass(sha, "build")
-	Eventually(func() bool { return merged(w.repository, sha) }).WithContext(ctx).Should(BeTrue(), "%s", w.story(ctx))
+	Eventually(func() bool { return merged(w.repository, sha) }).WithContext(ctx).Should(BeTrue(), w.told(ctx))
 	merge = w.repository.PullRequests()[0].MergeSHA
 	w.runs(ctx, "main", merge)
 	_, err := w.repository.PublishRelease(release("v1.0.0", merge))
@@ -72,7 +72,9 @@ func (w *world) settles(ctx context.Context, sha, env, state string) {
 			}
 		}
 		return newest
-	}).WithContext(ctx).Should(Equal(state), "%s %s: %v", env, sha, w.repository.Statuses(sha))
+	}).WithContext(ctx).Should(Equal(state), func() string {
+		return fmt.Sprintf("%s %s: %v", env, sha, w.repository.Statuses(sha))
+	})
 }
 
 // once expects every effect that the operator had on GitHub exactly once.
@@ -130,15 +132,15 @@ var _ = Describe("Every effect on GitHub happens exactly once", func() {
 		func(kind emulator.FaultKind, method, begin, _ string) string {
 			return fmt.Sprintf("%s on %s %s", kind, method, begin)
 		},
-		Entry(nil, SpecTimeout(patience), emulator.AfterEffectCut, http.MethodPost, "/git/refs", ""),
-		Entry(nil, SpecTimeout(patience), emulator.AfterEffectCut, http.MethodPost, "/pulls", "/pulls"),
-		Entry(nil, SpecTimeout(patience), emulator.AfterEffectCut, http.MethodPut, "/pulls/", "/merge"),
-		Entry(nil, SpecTimeout(patience), emulator.AfterEffectCut, http.MethodPost, "/statuses/", ""),
-		Entry(nil, SpecTimeout(patience), emulator.MalformedJSON, http.MethodPut, "/pulls/", "/merge"),
-		Entry(nil, SpecTimeout(patience), emulator.CutConnection, http.MethodPost, "/pulls", "/pulls"),
-		Entry(nil, SpecTimeout(patience), emulator.BeforeEffectCut, http.MethodPut, "/pulls/", "/merge"),
-		Entry(nil, SpecTimeout(patience), emulator.Status5xx, http.MethodPost, "/pulls", "/pulls"),
-		Entry(nil, SpecTimeout(patience), emulator.SecondaryLimit, http.MethodPost, "/git/refs", ""),
+		Entry(nil, SpecTimeout(specLimit), emulator.AfterEffectCut, http.MethodPost, "/git/refs", ""),
+		Entry(nil, SpecTimeout(specLimit), emulator.AfterEffectCut, http.MethodPost, "/pulls", "/pulls"),
+		Entry(nil, SpecTimeout(specLimit), emulator.AfterEffectCut, http.MethodPut, "/pulls/", "/merge"),
+		Entry(nil, SpecTimeout(specLimit), emulator.AfterEffectCut, http.MethodPost, "/statuses/", ""),
+		Entry(nil, SpecTimeout(specLimit), emulator.MalformedJSON, http.MethodPut, "/pulls/", "/merge"),
+		Entry(nil, SpecTimeout(specLimit), emulator.CutConnection, http.MethodPost, "/pulls", "/pulls"),
+		Entry(nil, SpecTimeout(specLimit), emulator.BeforeEffectCut, http.MethodPut, "/pulls/", "/merge"),
+		Entry(nil, SpecTimeout(specLimit), emulator.Status5xx, http.MethodPost, "/pulls", "/pulls"),
+		Entry(nil, SpecTimeout(specLimit), emulator.SecondaryLimit, http.MethodPost, "/git/refs", ""),
 	)
 
 	DescribeTable("although webhooks are",
@@ -151,9 +153,9 @@ var _ = Describe("Every effect on GitHub happens exactly once", func() {
 			Expect(github.Struck(kind)).To(BeNumerically(">=", 5))
 			w.once(sha, merge)
 		},
-		Entry("lost", SpecTimeout(patience), emulator.DropWebhook),
-		Entry("duplicated", SpecTimeout(patience), emulator.DuplicateWebhook),
-		Entry("reordered", SpecTimeout(patience), emulator.ReorderWebhook),
+		Entry("lost", SpecTimeout(specLimit), emulator.DropWebhook),
+		Entry("duplicated", SpecTimeout(specLimit), emulator.DuplicateWebhook),
+		Entry("reordered", SpecTimeout(specLimit), emulator.ReorderWebhook),
 	)
 
 	It("as a GitHub App as with a token, also when its tokens are revoked on the way", func(ctx SpecContext) {
@@ -167,7 +169,7 @@ var _ = Describe("Every effect on GitHub happens exactly once", func() {
 		w.once(sha, merge)
 		Expect(w.repository.PullRequests()[0].Author).To(Equal(app.Slug + "[bot]"))
 		Expect(w.repository.PullRequests()[0].MergedBy).To(Equal(app.Slug + "[bot]"))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 })
 
 // apps numbers GitHub Apps.

@@ -51,7 +51,7 @@ var _ = Describe("An approval", func() {
 		anna := w.person(ctx, "anna", "approve")
 		somebody := *anna.Person
 		somebody.Name = "somebody"
-		_, err = (&person{Person: &somebody, world: w, client: anna.client}).decides(ctx, promotion, v1alpha1.DecisionApprove)
+		_, err = (&person{Person: &somebody, world: w}).decides(ctx, promotion, v1alpha1.DecisionApprove)
 		Expect(err).To(MatchError(ContainSubstring("approve in your own name")))
 		w.staysEmpty(ctx, "main")
 
@@ -59,8 +59,8 @@ var _ = Describe("An approval", func() {
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", sha)
 		gates := w.ends(ctx, "main", w.release(ctx, sha, ""), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason).Status.Gates
-		Expect(gates).To(ContainElement(And(HaveField("Name", "environment/sign-off"), HaveField("Message", "approved by "+anna.name))))
-	}, SpecTimeout(patience*2))
+		Expect(gates).To(ContainElement(And(HaveField("Name", "environment/sign-off"), HaveField("Message", "approved by "+anna.Name))))
+	}, SpecTimeout(specLimit))
 
 	It("does not count for another Promotion, Environment or UID, nor when it is withdrawn", func(ctx SpecContext) {
 		w, first := twoStages(ctx, "gates: [{name: sign-off, approval: {required: 2}}]")
@@ -88,7 +88,7 @@ var _ = Describe("An approval", func() {
 		Expect(w.gate(ctx, "main", "environment/sign-off").Message).To(ContainSubstring("does not count: write promotionUID " + string(promotion.UID)))
 
 		By("not counting one that is withdrawn")
-		Expect(anna.client.Delete(ctx, again)).To(Succeed())
+		Expect(anna.Client.Delete(ctx, again)).To(Succeed())
 		_, err = bert.decides(ctx, promotion, v1alpha1.DecisionApprove)
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", first)
@@ -99,13 +99,13 @@ var _ = Describe("An approval", func() {
 		approval, err := anna.decides(ctx, next, v1alpha1.DecisionApprove)
 		Expect(err).NotTo(HaveOccurred())
 		w.waits(ctx, "main", "approval (1 of 2)")
-		Expect(anna.client.Delete(ctx, approval)).To(Succeed())
+		Expect(anna.Client.Delete(ctx, approval)).To(Succeed())
 		w.waits(ctx, "main", "approval (0 of 2)")
 		_, err = bert.decides(ctx, next, v1alpha1.DecisionApprove)
 		Expect(err).NotTo(HaveOccurred())
 		w.staysAt(ctx, "main", first)
 		w.waits(ctx, "main", "approval (1 of 2)")
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("by whoever asked for the promotion does not count", func(ctx SpecContext) {
 		w, sha := twoStages(ctx, "promotion: Manual\n"+signOff)
@@ -121,7 +121,7 @@ var _ = Describe("An approval", func() {
 		_, err = w.person(ctx, "anna", "approve").decides(ctx, *promotion, v1alpha1.DecisionApprove)
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", sha)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("that rejects ends the promotion, and the release stays out", func(ctx SpecContext) {
 		w, first := twoStages(ctx, signOff)
@@ -129,7 +129,7 @@ var _ = Describe("An approval", func() {
 		_, err := anna.decides(ctx, w.asks(ctx, "main", first), v1alpha1.DecisionReject)
 		Expect(err).NotTo(HaveOccurred())
 		ended := w.ends(ctx, "main", w.release(ctx, first, ""), v1alpha1.PromotionCancelled, v1alpha1.RejectedReason)
-		Expect(ended.Status.Message).To(Equal("rejected by " + anna.name + ": looked at it"))
+		Expect(ended.Status.Message).To(Equal("rejected by " + anna.Name + ": looked at it"))
 		w.staysEmpty(ctx, "main")
 		Expect(w.promotions(ctx, "main")).To(HaveLen(1))
 		Expect(w.ledger(ctx, "main", w.release(ctx, first, "")).Reason).To(Equal(v1alpha1.RejectedReason))
@@ -139,7 +139,7 @@ var _ = Describe("An approval", func() {
 		_, err = anna.decides(ctx, w.asks(ctx, "main", second), v1alpha1.DecisionApprove)
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", second)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("keeps its promotion from being superseded, and does not carry over to the one after", func(ctx SpecContext) {
 		w, first := twoStages(ctx, "gates: [{name: ci, checks: {required: [build]}}, {name: sign-off, approval: {required: 1}}]")
@@ -162,7 +162,7 @@ var _ = Describe("An approval", func() {
 		w.asks(ctx, "main", third)
 		w.waits(ctx, "main", "approval (0 of 1)")
 		w.staysAt(ctx, "main", second)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 })
 
 var _ = Describe("A Hold", func() {
@@ -186,9 +186,9 @@ var _ = Describe("A Hold", func() {
 			w.waits(ctx, "main", "hold: an audit")
 			w.staysAt(ctx, "main", at)
 			Expect(w.gate(ctx, "main", "hold").Message).To(Equal(fmt.Sprintf(
-				"held: an audit (%s); delete Hold %s/%s to resume", holly.name, scope.namespace, hold.Name)))
+				"held: an audit (%s); delete Hold %s/%s to resume", holly.Name, scope.namespace, hold.Name)))
 
-			Expect(holly.client.Delete(ctx, hold)).To(Succeed())
+			Expect(holly.Client.Delete(ctx, hold)).To(Succeed())
 			w.runs(ctx, "main", next)
 			at = next
 		}
@@ -200,7 +200,7 @@ var _ = Describe("A Hold", func() {
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(func(ctx SpecContext) { Expect(admin.Delete(ctx, elsewhere)).To(Succeed()) })
 		w.runs(ctx, "main", w.commit("main", "not held"))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("ends by itself when it says until, and is not lifted or passed by those who may not", func(ctx SpecContext) {
 		w, first := twoStages(ctx, "")
@@ -216,14 +216,14 @@ var _ = Describe("A Hold", func() {
 		paula := w.person(ctx, "paula", "promote", "bypass")
 		_, err = paula.holds(ctx, w.namespace, "main")
 		Expect(err).To(MatchError(ContainSubstring("ask for the verb hold on environments.mainstem.dev/" + string(w.env("main")))))
-		Expect(paula.client.Delete(ctx, hold)).To(MatchError(ContainSubstring("may not resume Environment")))
+		Expect(paula.Client.Delete(ctx, hold)).To(MatchError(ContainSubstring("may not resume Environment")))
 		_, err = paula.promotes(ctx, "main", w.release(ctx, second, ""), bypassing("hold"))
 		Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%v", err)
 
 		w.runs(ctx, "main", second)
 		promotion := w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 		Expect(promotion.Status.DeployStartedAt.Time).NotTo(BeTemporally("<", until.Time))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 })
 
 var _ = Describe("A Promotion by hand", func() {
@@ -269,10 +269,10 @@ var _ = Describe("A Promotion by hand", func() {
 		Expect(err).NotTo(HaveOccurred())
 		refused := w.finishes(ctx, back, v1alpha1.PromotionCancelled, v1alpha1.NotProvenHereReason)
 		Expect(refused.Status.Message).To(ContainSubstring("promote it without rollback"))
-		Expect(holly.client.Delete(ctx, held)).To(Succeed())
+		Expect(holly.Client.Delete(ctx, held)).To(Succeed())
 		w.runs(ctx, "main", fifth)
 		w.finishes(ctx, &automatic, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("tries what failed again, and has Flux look at once, although nothing else is to change", func(ctx SpecContext) {
 		w, first := twoStages(ctx, "")
@@ -305,7 +305,7 @@ var _ = Describe("A Promotion by hand", func() {
 		Expect(fluxStub.Find(ctx, second, flux.Healthy)).To(Succeed())
 		w.finishes(ctx, again, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 		w.runs(ctx, "main", second)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("goes past a gate only by somebody who may, and says who and why", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -333,13 +333,13 @@ var _ = Describe("A Promotion by hand", func() {
 		_, err = paula.promotes(ctx, "main", release, bypassing("proven"))
 		Expect(err).NotTo(HaveOccurred())
 		w.waits(ctx, "main", "checks: build")
-		Expect(w.gate(ctx, "main", "proven")).To(And(HaveField("Reason", "Bypassed"), HaveField("Message", "bypassed by "+paula.name+": somebody has to")))
+		Expect(w.gate(ctx, "main", "proven")).To(And(HaveField("Reason", "Bypassed"), HaveField("Message", "bypassed by "+paula.Name+": somebody has to")))
 		w.staysAt(ctx, "main", first)
 		w.pass(hotfix, "build")
 		w.runs(ctx, "main", hotfix)
 		Expect(w.attempt(ctx, "main", release).Status.Proof).To(Equal("None"))
 		Expect(w.ledger(ctx, "main", release).Proof).To(Equal("None"))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("of what is not there ends in a sentence", func(ctx SpecContext) {
 		w, first := twoStages(ctx, signOff)
@@ -384,5 +384,5 @@ var _ = Describe("A Promotion by hand", func() {
 		_, err = w.person(ctx, "anna", "approve").decides(ctx, automatic, v1alpha1.DecisionApprove)
 		Expect(err).NotTo(HaveOccurred())
 		w.finishes(ctx, &automatic, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 })

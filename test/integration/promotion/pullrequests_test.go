@@ -45,7 +45,7 @@ var _ = Describe("A promotion pull request", func() {
 		w.runs(ctx, "main", second)
 		Expect(w.repository.PullRequests()).NotTo(ContainElement(HaveField("Merged", true)))
 		w.staysAt(ctx, "main", second)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("says what it promotes and how its gates stand, follows the newest, and merges when they pass", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
@@ -81,7 +81,7 @@ var _ = Describe("A promotion pull request", func() {
 		effects := github.Effects().In(w.repository.FullName()).By(emulator.SourceAPI)
 		Expect(effects.Count(emulator.PullOpened)).To(Equal(1))
 		Expect(effects.Count(emulator.PullMerged)).To(Equal(1))
-	}, SpecTimeout(patience*3))
+	}, SpecTimeout(specLimit))
 
 	It("that a person merges too early is merged, and deployed once the gates pass", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
@@ -98,7 +98,7 @@ var _ = Describe("A promotion pull request", func() {
 		w.pass(second, "build")
 		w.runs(ctx, "main", merge)
 		Expect(w.repository.PullRequests()).To(HaveLen(1))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("that a person squashes is deployed as what it became", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
@@ -116,7 +116,7 @@ var _ = Describe("A promotion pull request", func() {
 		w.opens(ctx, "main", 2, third)
 		w.pass(third, "build")
 		w.runs(ctx, "main", w.merges(ctx, 2))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("that a person closes declines its release, until a person promotes it", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
@@ -143,7 +143,7 @@ var _ = Describe("A promotion pull request", func() {
 		w.opens(ctx, "main", 3, third)
 		w.pass(third, "build")
 		w.runs(ctx, "main", w.merges(ctx, 3))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("is withdrawn with its branch, once, when its promotion is rejected or its entry goes", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
@@ -168,7 +168,7 @@ var _ = Describe("A promotion pull request", func() {
 		effects := github.Effects().In(w.repository.FullName()).By(emulator.SourceAPI)
 		Expect(effects.Count(emulator.BranchDeleted)).To(Equal(2))
 		Expect(w.repository.PullRequests()).To(HaveEach(HaveField("State", "closed")))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("that a person has pushed to stays with its branch when it is declined", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
@@ -181,7 +181,7 @@ var _ = Describe("A promotion pull request", func() {
 		w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionCancelled, v1alpha1.DeclinedReason)
 		w.looksAgain(ctx)
 		Expect(w.repository.Head(promotionBranch)).To(Equal(pushed))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("that a person pushes to is left alone until they take it back", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
@@ -200,7 +200,7 @@ var _ = Describe("A promotion pull request", func() {
 
 		Expect(w.repository.ForcePush(promotionBranch, second)).To(Succeed())
 		w.runs(ctx, "main", w.merges(ctx, 1))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("waits in GitHub's words while GitHub does not merge, and goes on by itself", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, "")
@@ -214,7 +214,7 @@ var _ = Describe("A promotion pull request", func() {
 		Expect(w.repository.ApprovePullRequest(1, "ada")).To(Succeed())
 		w.looksAgain(ctx)
 		w.runs(ctx, "main", w.merges(ctx, 1))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("is one for a base: another Application there is not accepted", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
@@ -239,7 +239,7 @@ var _ = Describe("A promotion pull request", func() {
 		By("until the first one goes")
 		Expect(admin.Delete(ctx, w.read(ctx))).To(Succeed())
 		Eventually(func() string { return other.accepted(ctx, "main") }).WithContext(ctx).Should(Equal(v1alpha1.AcceptedReason), other.told(ctx))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 })
 
 // opensOrRuns lets the first commit into main.
@@ -283,7 +283,7 @@ var _ = Describe("A hotfix on the base", func() {
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(info.Tree).To(Equal(merged.Tree), "%s", w.story(ctx))
 		}).WithContext(ctx).Should(Succeed())
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("in the very moment of the merge is noticed too: what the merge made is not deployed as proven", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
@@ -309,7 +309,7 @@ var _ = Describe("A hotfix on the base", func() {
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", merge)
 		Expect(w.ledger(ctx, "main", w.release(ctx, merge, "")).Proof).To(Equal("None"))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("that is let in is a base that is known: what comes after goes its way", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
@@ -328,7 +328,7 @@ var _ = Describe("A hotfix on the base", func() {
 		w.pass(second, "build")
 		w.runs(ctx, "main", w.merges(ctx, 1))
 		Expect(w.attempt(ctx, "main", w.release(ctx, second, "")).Status.Proof).To(Equal("Lineage"))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("on top of the candidate is told as diverged", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
@@ -349,5 +349,5 @@ var _ = Describe("A hotfix on the base", func() {
 		_, err := w.person(ctx, "paula", "promote", "bypass").promotes(ctx, "main", w.release(ctx, ahead, ""), bypassing("proven"))
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", ahead)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 })

@@ -8,6 +8,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
@@ -18,27 +19,36 @@ import (
 type person struct {
 	*tenant.Person
 	world *world
-	// name is the user name.
-	name   string
-	client client.Client
 }
 
 // person makes somebody who may write records, and has verbs on all Environments.
 func (w *world) person(ctx context.Context, name string, verbs ...string) *person {
 	GinkgoHelper()
-	return w.knows(w.tenant.Person(ctx, name, verbs...))
+	made, err := w.tenant.Person(ctx, name, verbs...)
+	Expect(err).NotTo(HaveOccurred())
+	return w.knows(ctx, made)
 }
 
 // robot makes a service account of the namespace that may do what a person may.
 func (w *world) robot(ctx context.Context, verbs ...string) *person {
 	GinkgoHelper()
-	return w.knows(w.tenant.Robot(ctx, verbs...))
+	made, err := w.tenant.Robot(ctx, verbs...)
+	Expect(err).NotTo(HaveOccurred())
+	return w.knows(ctx, made)
 }
 
-func (w *world) knows(made *tenant.Person, err error) *person {
+// knows waits until the API server has heard of somebody's rights, which it follows as others follow objects.
+func (w *world) knows(ctx context.Context, made *tenant.Person) *person {
 	GinkgoHelper()
-	Expect(err).NotTo(HaveOccurred())
-	return &person{Person: made, world: w, name: made.Name, client: made.Client}
+	may := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+		Namespace: w.namespace, Verb: "create", Group: v1alpha1.Group, Resource: "promotions",
+	}}}
+	Eventually(func(g Gomega) {
+		review := may.DeepCopy()
+		g.Expect(made.Client.Create(ctx, review)).To(Succeed())
+		g.Expect(review.Status.Allowed).To(BeTrue(), "%s: %s", made.Name, review.Status.Reason)
+	}).WithContext(ctx).Should(Succeed())
+	return &person{Person: made, world: w}
 }
 
 // promotes creates a Promotion by hand, numbered after those that exist.
@@ -48,7 +58,7 @@ func (p *person) promotes(ctx context.Context, env, release string, with ...func
 	for _, edit := range with {
 		edit(&promotion.Spec)
 	}
-	return promotion, p.client.Create(ctx, promotion)
+	return promotion, p.Client.Create(ctx, promotion)
 }
 
 func bypassing(gates ...string) func(*v1alpha1.PromotionSpec) {
@@ -60,7 +70,7 @@ func rollingBack(spec *v1alpha1.PromotionSpec) { spec.Rollback = true }
 // decides creates an Approval.
 func (p *person) decides(ctx context.Context, promotion v1alpha1.Promotion, decision v1alpha1.ApprovalDecision) (*v1alpha1.Approval, error) {
 	approval := p.Approval(&promotion, decision)
-	return approval, p.client.Create(ctx, approval)
+	return approval, p.Client.Create(ctx, approval)
 }
 
 // holds creates a Hold in a namespace, on an environment of the world.
@@ -69,7 +79,7 @@ func (p *person) holds(ctx context.Context, namespace, env string, with ...func(
 	for _, edit := range with {
 		edit(&hold.Spec)
 	}
-	err := p.client.Create(ctx, hold)
+	err := p.Client.Create(ctx, hold)
 	return hold, err
 }
 

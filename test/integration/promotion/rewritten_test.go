@@ -80,7 +80,7 @@ var _ = Describe("A branch that somebody rewrites", func() {
 		_, err = paula.promotes(ctx, "develop", w.release(ctx, second, ""), rollingBack)
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "develop", second)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("is missing where somebody deletes it: told, and what it has brought goes on running", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -98,7 +98,7 @@ var _ = Describe("A branch that somebody rewrites", func() {
 
 		Expect(w.repository.CreateBranch("develop", first)).To(Succeed())
 		w.runs(ctx, "main", w.commit("develop", "second"))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("ends a deploy whose commit Flux can fetch no more, and what is there now goes in", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -120,7 +120,7 @@ var _ = Describe("A branch that somebody rewrites", func() {
 		Expect(ended.Status.Message).To(ContainSubstring("does not lead to " + second[:7]))
 		w.runs(ctx, "develop", third)
 		Expect(w.ledger(ctx, "develop", w.release(ctx, second, "")).RejectedAt).To(BeNil(), "nobody has tried it")
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("keeps what was approved downstream out, told as such, until it is there again", func(ctx SpecContext) {
 		w, first := twoStages(ctx, signOff)
@@ -150,5 +150,5 @@ var _ = Describe("A branch that somebody rewrites", func() {
 		Expect(w.repository.ForcePush("main", second)).To(Succeed())
 		w.runs(ctx, "main", second)
 		w.finishes(ctx, &waiting, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 })

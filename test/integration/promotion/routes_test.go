@@ -8,10 +8,8 @@ import (
 	"net/http"
 	"strings"
 
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	emulator "github.com/mainstem-dev/mainstem/test/github"
@@ -44,9 +42,6 @@ var _ = Describe("The way into an environment", func() {
 		Expect(w.attempt(ctx, "staging", w.release(ctx, second, "")).Status.DeployStartedAt.Time).NotTo(BeTemporally("<", upstream.FinishedAt.Time))
 
 		By("from one source that all of them share")
-		var sources sourcev1.GitRepositoryList
-		Expect(admin.List(ctx, &sources, client.InNamespace(w.namespace))).To(Succeed())
-		Expect(sources.Items).To(HaveLen(2), "one for each of the two commits")
 		used := map[string]bool{}
 		for _, env := range []string{"develop", "staging", "production"} {
 			k, err := w.kustomization(ctx, env)
@@ -55,7 +50,7 @@ var _ = Describe("The way into an environment", func() {
 		}
 		Expect(used).To(HaveLen(1))
 		Expect(w.repository.PullRequests()).To(BeEmpty())
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("is the head of a branch, once that is proven by its commit, its content or its lineage", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -97,7 +92,7 @@ var _ = Describe("The way into an environment", func() {
 			Expect(err).NotTo(HaveOccurred())
 			Expect(proof(sha)).To(Equal("Lineage"), method)
 		}
-	}, SpecTimeout(patience*3))
+	}, SpecTimeout(specLimit))
 
 	It("leads through branches with Unicode and what a shell would take for its own", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -118,7 +113,7 @@ var _ = Describe("The way into an environment", func() {
 		Expect(pull).To(And(HaveField("HeadSHA", second), HaveField("BaseRef", main), HaveField("HeadRef", "mainstem/"+instance+"/"+main)))
 		Expect(w.source(ctx, w.made(ctx, "develop").Spec.SourceRef.Name).Spec.Reference).To(HaveField("Branch", develop))
 		Expect(github.Mismatches()).To(BeEmpty())
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("is what GitHub publishes, in range and not in draft", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -159,7 +154,7 @@ var _ = Describe("The way into an environment", func() {
 		By("leaving an older version that is published late")
 		w.publish("v1.3.0", w.commit("main", "for the old ones"))
 		w.staysAt(ctx, "production", third)
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("is what GitHub publishes, once its commit is proven upstream", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -197,7 +192,7 @@ var _ = Describe("The way into an environment", func() {
 		Expect(w.repository.ForcePush("main", side)).To(Succeed())
 		w.runs(ctx, "production", side)
 		Expect(w.state(ctx, "production").Current.Version).To(Equal("1.1.0"))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("is a pull request that a person merges, where it says merge: Manual", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -222,7 +217,7 @@ var _ = Describe("The way into an environment", func() {
 		promotion := w.ends(ctx, "main", w.release(ctx, sha, ""), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 		Expect(promotion.Status.PullRequest).To(And(HaveField("MergedBy", "ada"), HaveField("MergeCommit", merge), HaveField("State", v1alpha1.PullRequestMerged)))
 		Expect(promotion.Status.DeployedRelease).To(Equal(w.release(ctx, merge, "")))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 
 	It("waits for a person to ask, where it says promotion: Manual", func(ctx SpecContext) {
 		w := newWorld(ctx)
@@ -246,9 +241,9 @@ var _ = Describe("The way into an environment", func() {
 		merge := w.merges(ctx, 1)
 		w.runs(ctx, "main", merge)
 		promotion := w.ends(ctx, "main", w.release(ctx, sha, ""), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
-		Expect(promotion.Spec.RequestedBy).To(Equal(paula.name))
+		Expect(promotion.Spec.RequestedBy).To(Equal(paula.Name))
 		Expect(promotion.Status.Proof).To(Equal("Content"))
-	}, SpecTimeout(patience*2))
+	}, SpecTimeout(specLimit))
 })
 
 // publishDraft publishes a release that was drafted before.

@@ -200,7 +200,7 @@ func (w *world) reachable(ctx context.Context) {
 	GinkgoHelper()
 	Eventually(func() bool {
 		return apimeta.IsStatusConditionTrue(w.read(ctx).Status.Conditions, v1alpha1.RepositoryReachableCondition)
-	}).WithContext(ctx).Should(BeTrue(), "%s", w.story(ctx))
+	}).WithContext(ctx).Should(BeTrue(), w.told(ctx))
 }
 
 func everySecond() *metav1.Duration { return &metav1.Duration{Duration: time.Second} }

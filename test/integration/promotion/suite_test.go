@@ -34,6 +34,9 @@ import (
 // patience bounds every wait. What is waited for comes in well under a second on an idle machine.
 const patience = 45 * time.Second
 
+// specLimit bounds a whole spec, which waits more than once: whatever takes too long is told by its own wait.
+const specLimit = 4 * patience
+
 var (
 	// server is the API server, and admin the administrator's client.
 	server *apiserver.Server
@@ -108,7 +111,7 @@ func goRun(ctx context.Context, stop context.CancelFunc, what string, run func(c
 	})
 }
 
-// countingWrites counts the requests that change something; leases and events apart, which an idle operator may have too.
+// countingWrites counts the requests that change something, events among them. There are no leases: the operator runs alone.
 func countingWrites(config *rest.Config) *rest.Config {
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {

@@ -115,7 +115,7 @@ var _ = Describe("A webhook", func() {
 		}
 		Expect(len(answers)).To(BeNumerically(">=", 3))
 		Expect(answers).To(HaveEach(http.StatusAccepted))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("that GitHub did not send, or that is about nothing here, causes no work", func(ctx SpecContext) {
 		r, other := newRunning(ctx, hourly), newRunning(ctx, hourly)
@@ -139,7 +139,7 @@ var _ = Describe("A webhook", func() {
 		r.wake(ctx)
 		Eventually(journal.times).WithContext(ctx).ShouldNot(BeEmpty())
 		r.runs(ctx, "develop", r.commit("develop", "second"))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("that is replayed is taken again, and nothing happens twice", func(ctx SpecContext) {
 		w := journeyWorld(ctx)
@@ -161,7 +161,7 @@ var _ = Describe("A webhook", func() {
 		w.looksAgain(ctx)
 		w.once(sha, merge)
 		Expect(w.objects(ctx)).To(Equal(before))
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("that is repeated is taken, and causes no work", func(ctx SpecContext) {
 		r, other := newRunning(ctx, hourly), newRunning(ctx, hourly)
@@ -186,7 +186,7 @@ var _ = Describe("A webhook", func() {
 		By("being there for another one that says the same")
 		r.wake(ctx)
 		Eventually(journal.times).WithContext(ctx).ShouldNot(BeEmpty())
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 
 	It("wakes only the Applications whose own secret signed it", func(ctx SpecContext) {
 		r := newRunning(ctx, hourly)
@@ -207,5 +207,5 @@ var _ = Describe("A webhook", func() {
 		}
 		other.kick(ctx)
 		other.runs(ctx, "develop", newest)
-	}, SpecTimeout(patience))
+	}, SpecTimeout(specLimit))
 })
