@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Mainstem Authors
+
 // Package github is everything that Mainstem says to GitHub: who it is (App or token), what it observes of a
 // repository, what it does there, how it keeps to the rate limits, and what webhooks say.
 //
