@@ -84,6 +84,9 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := mgr.Add(recorder); err != nil {
+		return fmt.Errorf("setting the events up: %w", err)
+	}
 	clients := github.NewClients(github.Options{UserAgent: "mainstem/" + o.Version, Timeout: o.GitHubTimeout})
 	if err := (&environment.Reconciler{Client: mgr.GetClient(), Recorder: recorder}).SetupWithManager(mgr, controller.Options{RateLimiter: retries()}); err != nil {
 		return fmt.Errorf("setting the Environment controller up: %w", err)
