@@ -42,6 +42,8 @@ type Clients struct {
 
 	mu          sync.Mutex
 	connections *lru.Cache[string, *connection]
+	// outages are of API roots: whether one answers does not depend on who asks.
+	outages *lru.Cache[string, *outage]
 }
 
 // connection is what one credential shares at one API root.
@@ -51,6 +53,7 @@ type connection struct {
 	fingerprint string
 	sdk         *gogithub.Client
 	limits      *limiter
+	outage      *outage
 	closeIdle   func()
 }
 
@@ -65,6 +68,7 @@ func NewClients(options Options) *Clients {
 	c.merges, _ = lru.New[string, PullRequest](maxMerges)
 	c.sent, _ = lru.New[string, sentStatus](maxSent)
 	c.connections, _ = lru.NewWithEvict(maxConnections, func(_ string, evicted *connection) { evicted.closeIdle() })
+	c.outages, _ = lru.New[string, *outage](maxConnections)
 	return c
 }
 
@@ -118,7 +122,7 @@ func (c *Clients) connect(key, apiURL string, credential Credential) (*connectio
 	}
 	shared := &connection{
 		key: key, apiURL: apiURL, fingerprint: credential.Fingerprint(),
-		limits: &limiter{now: c.options.Now}, closeIdle: func() {},
+		limits: &limiter{now: c.options.Now}, outage: c.outageOf(apiURL), closeIdle: func() {},
 	}
 	base := c.options.Transport
 	if base == nil {
@@ -128,29 +132,37 @@ func (c *Clients) connect(key, apiURL string, credential Credential) (*connectio
 		}
 		base, shared.closeIdle = own, own.CloseIdleConnections
 	}
-	tokens, err := c.tokensOf(credential, root, base)
-	if err != nil {
+	over := transport{
+		base: base, root: root, outage: shared.outage, limits: shared.limits, etags: c.etags,
+		maxBody: c.options.MaxBody, onCall: c.options.OnCall, slots: make(chan struct{}, maxConcurrent),
+	}
+	if over.tokens, err = c.tokensOf(credential, over); err != nil {
 		return nil, err
 	}
-	shared.sdk, err = c.newSDK(root, &transport{
-		base: base, root: root, tokens: tokens, limits: shared.limits, etags: c.etags,
-		maxBody: c.options.MaxBody, onCall: c.options.OnCall, slots: make(chan struct{}, maxConcurrent),
-	})
+	shared.sdk, err = c.newSDK(&over)
 	return shared, err
 }
 
-// tokensOf gives the source of tokens that suits the credential.
-func (c *Clients) tokensOf(credential Credential, root *url.URL, base http.RoundTripper) (tokenSource, error) {
+// outageOf gives what is remembered of an API root that does not answer.
+func (c *Clients) outageOf(apiURL string) *outage {
+	of, ok := c.outages.Get(apiURL)
+	if !ok {
+		of = &outage{now: c.options.Now}
+		c.outages.Add(apiURL, of)
+	}
+	return of
+}
+
+// tokensOf gives the source of tokens that suits the credential; an App's are asked for as everything is, over a transport of its own.
+func (c *Clients) tokensOf(credential Credential, over transport) (tokenSource, error) {
 	if credential.Kind() != App {
 		return fixedToken(credential.secret().token), nil
 	}
 	app := credential.secret().app
 	// An App's own requests have a budget of their own, so a limiter of their own; and nothing of theirs is cached.
-	sdk, err := c.newSDK(root, &transport{
-		base: base, root: root, tokens: appJWT{id: app.id, key: app.key, now: c.options.Now},
-		limits: &limiter{now: c.options.Now}, maxBody: c.options.MaxBody, onCall: c.options.OnCall,
-		slots: make(chan struct{}, maxConcurrent),
-	})
+	over.tokens = appJWT{id: app.id, key: app.key, now: c.options.Now}
+	over.limits, over.etags, over.slots = &limiter{now: c.options.Now}, nil, make(chan struct{}, maxConcurrent)
+	sdk, err := c.newSDK(&over)
 	if err != nil {
 		return nil, err
 	}
@@ -159,8 +171,8 @@ func (c *Clients) tokensOf(credential Credential, root *url.URL, base http.Round
 
 // newSDK makes GitHub's Go client over a transport. Its own rate-limit check is off: it knows no clock but the wall's,
 // and the transport does it.
-func (c *Clients) newSDK(root *url.URL, over http.RoundTripper) (*gogithub.Client, error) {
-	base := root.String() + "/"
+func (c *Clients) newSDK(over *transport) (*gogithub.Client, error) {
+	base := over.root.String() + "/"
 	sdk, err := gogithub.NewClient(
 		gogithub.WithHTTPClient(&http.Client{Transport: over, Timeout: c.options.Timeout, CheckRedirect: sameHost}),
 		gogithub.WithURLs(&base, &base),
@@ -168,7 +180,7 @@ func (c *Clients) newSDK(root *url.URL, over http.RoundTripper) (*gogithub.Clien
 		gogithub.WithDisableRateLimitCheck(),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("making a client for %s: %w", root.Host, err)
+		return nil, fmt.Errorf("making a client for %s: %w", over.root.Host, err)
 	}
 	return sdk, nil
 }

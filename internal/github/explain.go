@@ -38,6 +38,10 @@ func explain(ctx context.Context, doing string, err error) error {
 		}
 		return &RateLimitedError{Doing: doing, Kind: limited.Kind, RetryAt: limited.RetryAt}
 	}
+	var unreachable *UnreachableError
+	if errors.As(err, &unreachable) && unreachable.Doing == "" {
+		return &UnreachableError{Doing: doing, Reason: unreachable.Reason, Err: unreachable.Err}
+	}
 	if typed := alreadyTyped(err); typed != nil {
 		return typed
 	}

@@ -24,13 +24,14 @@ var (
 	errBodyCut     = errors.New("the answer was cut")
 )
 
-// transport adds to every request what all need: the limit that is in force, the token, the ETag; and takes from every
+// transport adds to every request what all need: the limit or outage that is in force, the token, the ETag; and takes from every
 // answer the budget and the limits. It reads bodies whole, so that a cut or endless one fails here. It never sleeps.
 type transport struct {
 	base    http.RoundTripper
 	root    *url.URL
 	tokens  tokenSource
 	limits  *limiter
+	outage  *outage
 	etags   *etagCache
 	maxBody int64
 	onCall  func(route string, status int)
@@ -56,6 +57,10 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	token, err := t.tokens.token(req.Context())
 	if err != nil {
+		return nil, err
+	}
+	// Only now, because a token that has to be got first is asked for at the same place.
+	if err := t.outage.admit(); err != nil {
 		return nil, err
 	}
 	resp, err := t.send(req, token)
@@ -105,13 +110,20 @@ func (t *transport) send(req *http.Request, token string) (*http.Response, error
 			out.Header.Set("If-None-Match", entry.etag)
 		}
 	}
+	asked := t.outage.now()
 	resp, err := t.base.RoundTrip(out)
 	if err != nil {
 		t.onCall(route, 0)
+		t.outage.unanswered(req.Context(), asked, err)
 		return nil, err
 	}
 	t.onCall(route, resp.StatusCode)
 	body, err := t.readBody(resp)
+	if errors.Is(err, errBodyCut) {
+		t.outage.unanswered(req.Context(), asked, err)
+	} else {
+		t.outage.answered()
+	}
 	if err != nil {
 		return nil, err
 	}
