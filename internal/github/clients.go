@@ -35,6 +35,7 @@ type Clients struct {
 
 	commits     *forever[Commit]
 	comparisons *forever[Comparison]
+	ranges      *ranges
 	// merges are the merged pull requests of commits, sent the statuses that were sent last, saying those on their way.
 	merges *lru.Cache[string, PullRequest]
 	sent   *lru.Cache[string, sentStatus]
@@ -62,7 +63,7 @@ func NewClients(options Options) *Clients {
 	options = options.withDefaults()
 	c := &Clients{
 		options: options, etags: newETagCache(), memory: newMemory(options.Now),
-		commits: newForever[Commit](maxCommits), comparisons: newForever[Comparison](maxComparisons),
+		commits: newForever[Commit](maxCommits), comparisons: newForever[Comparison](maxComparisons), ranges: newRanges(),
 	}
 	// New and NewWithEvict fail only for a size that is not positive.
 	c.merges, _ = lru.New[string, PullRequest](maxMerges)

@@ -5,7 +5,6 @@ package github
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	gogithub "github.com/google/go-github/v92/github"
@@ -14,10 +13,6 @@ import (
 const (
 	// maxMessage bounds the first line of a commit's message, in characters.
 	maxMessage = 200
-	// maxComparedCommits and maxComparedFiles are GitHub's bounds of one comparison
-	// (https://docs.github.com/en/rest/commits/commits#compare-two-commits).
-	maxComparedCommits = 250
-	maxComparedFiles   = 300
 	// walkAhead is from how many steps on a walk is worth a listing before it.
 	walkAhead = 3
 )
@@ -83,53 +78,6 @@ func (c *Client) prefetch(ctx context.Context, sha string, n int) error {
 	return nil
 }
 
-// Compare says how head differs from base, both full SHAs. The answer never changes, so it is asked for once.
-func (c *Client) Compare(ctx context.Context, base, head string) (Comparison, error) {
-	for _, sha := range []string{base, head} {
-		if err := checkSHA(sha); err != nil {
-			return Comparison{}, err
-		}
-	}
-	if base == head {
-		return Comparison{Identical: true, MergeBase: base}, nil
-	}
-	return keep(ctx, c.clients.comparisons, c.key(base, head), func(ctx context.Context) (Comparison, error) {
-		sdk, owner, name := c.sdk()
-		compared, _, err := sdk.Repositories.CompareCommits(ctx, owner, name, base, head, nil)
-		if err == nil && compared.GetMergeBaseCommit().GetSHA() == "" {
-			err = errIncomplete
-		}
-		if err != nil {
-			return Comparison{}, c.explain(ctx, err, "comparing %s with %s", short(base), short(head))
-		}
-		return comparisonFrom(compared), nil
-	})
-}
-
-func comparisonFrom(compared *gogithub.CommitsComparison) Comparison {
-	commits, files := compared.GetCommits(), compared.GetFiles()
-	comparison := Comparison{
-		Ahead:            compared.GetAheadBy(),
-		Behind:           compared.GetBehindBy(),
-		MergeBase:        compared.GetMergeBaseCommit().GetSHA(),
-		CommitsTruncated: compared.GetTotalCommits() > min(len(commits), maxComparedCommits),
-		FilesTruncated:   len(files) >= maxComparedFiles,
-		Identical:        compared.GetStatus() == "identical",
-	}
-	for _, commit := range commits[:min(len(commits), maxComparedCommits)] {
-		comparison.Commits = append(comparison.Commits, commitFromRepository(commit))
-	}
-	for _, file := range files[:min(len(files), maxComparedFiles)] {
-		comparison.Files = append(comparison.Files, file.GetFilename())
-		if previous := file.GetPreviousFilename(); previous != "" {
-			comparison.Files = append(comparison.Files, previous)
-		}
-	}
-	slices.Sort(comparison.Files)
-	comparison.Files = slices.Compact(comparison.Files)
-	return comparison
-}
-
 func commitFromGit(commit *gogithub.Commit) Commit {
 	return Commit{
 		SHA:        commit.GetSHA(),
@@ -158,8 +106,8 @@ func parentsOf(parents []*gogithub.Commit) []string {
 	return shas
 }
 
-// firstLine is what people read of a message.
+// firstLine is what people read of a message. It is a copy, which does not hold all of the message in memory.
 func firstLine(message string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
-	return cut(strings.TrimSpace(line), maxMessage)
+	return strings.Clone(cut(strings.TrimSpace(line), maxMessage))
 }

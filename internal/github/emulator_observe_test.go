@@ -133,19 +133,29 @@ func TestCompare(t *testing.T) {
 	hotfix := w.commit("main", "Fix")
 	for range 2 {
 		got, err := w.client.Compare(testContext(t), hotfix, develop)
-		if err != nil || got.Ahead != 1 || got.Behind != 1 || got.MergeBase != main || got.Identical || got.CommitsTruncated || got.FilesTruncated {
+		if err != nil || got.Ahead != 1 || got.Behind != 1 {
 			t.Fatalf("got %+v, %v", got, err)
 		}
-		if !reflect.DeepEqual(got.Files, []string{"Add a feature.txt"}) || len(got.Commits) != 1 || got.Commits[0].SHA != develop || got.Commits[0].Tree == "" {
-			t.Errorf("got %+v", got)
+		commits, err := w.client.CommitsAhead(testContext(t), hotfix, develop)
+		if err != nil || len(commits) != 1 || commits[0].SHA != develop || commits[0].Message != "Add a feature" {
+			t.Errorf("got %+v, %v", commits, err)
 		}
 	}
 	if got := w.Calls()["GET /repos/{owner}/{repo}/compare/{basehead}"].Total; got != 1 {
 		t.Errorf("asked %d times: commits do not change", got)
 	}
 	w.ResetCounts()
-	if got, err := w.client.Compare(testContext(t), main, main); err != nil || !got.Identical || got.MergeBase != main || len(w.Calls()) != 0 {
+	if got, err := w.client.Compare(testContext(t), main, main); err != nil || got != (Comparison{}) || len(w.Calls()) != 0 {
 		t.Errorf("with itself: %+v, %v, %+v", got, err, w.Calls())
+	}
+	w.clients.ranges.lru.Purge()
+	for range 2 {
+		if commits, err := w.client.CommitsAhead(testContext(t), hotfix, develop); err != nil || len(commits) != 1 || commits[0].SHA != develop {
+			t.Errorf("commits that were dropped: got %+v, %v", commits, err)
+		}
+	}
+	if got := w.Calls()["GET /repos/{owner}/{repo}/compare/{basehead}"].Total; got != 1 {
+		t.Errorf("asked %d times for commits that were dropped", got)
 	}
 	if _, err := w.client.Compare(testContext(t), main, shaA); !IsNotFound(err) {
 		t.Errorf("with an unknown one: %v", err)

@@ -114,17 +114,24 @@ func TestATagThatNeverEndsIsNoCommit(t *testing.T) {
 	}
 }
 
-func TestLongComparisonsSayThatTheyAreCut(t *testing.T) {
-	commits, files := make([]*gogithub.RepositoryCommit, 260), make([]*gogithub.CommitFile, 300)
-	for i := range files {
-		files[i] = &gogithub.CommitFile{Filename: new(fmt.Sprint(i)), PreviousFilename: new("before")}
+func TestTheCommitsOfComparisonsAreBounded(t *testing.T) {
+	listed := make([]*gogithub.RepositoryCommit, maxComparedCommits+10)
+	if got := len(commitsAhead(&gogithub.CommitsComparison{Commits: listed})); got != maxComparedCommits {
+		t.Errorf("%d commits of one", got)
 	}
-	long := comparisonFrom(&gogithub.CommitsComparison{Commits: commits, Files: files, TotalCommits: new(260)})
-	if len(long.Commits) != maxComparedCommits || !long.CommitsTruncated || !long.FilesTruncated || len(long.Files) != 301 {
-		t.Errorf("%d commits, %t; %d files, %t", len(long.Commits), long.CommitsTruncated, len(long.Files), long.FilesTruncated)
+	kept := newRanges()
+	for i := range 2 * maxRangeCommits / maxComparedCommits {
+		kept.put(fmt.Sprint(i), make([]Commit, maxComparedCommits))
+		kept.put(fmt.Sprint(i), make([]Commit, maxComparedCommits))
+		if _, ok := kept.get("0"); !ok {
+			t.Fatal("what is used most was dropped")
+		}
 	}
-	brief := comparisonFrom(&gogithub.CommitsComparison{Commits: commits[:2], Files: files[:2], TotalCommits: new(2)})
-	if len(brief.Commits) != 2 || brief.CommitsTruncated || brief.FilesTruncated || len(brief.Files) != 3 {
-		t.Errorf("%+v", brief)
+	held := 0
+	for _, commits := range kept.lru.Values() {
+		held += len(commits)
+	}
+	if held > maxRangeCommits || held < maxRangeCommits-maxComparedCommits || held != kept.total {
+		t.Errorf("%d commits are held and %d counted", held, kept.total)
 	}
 }

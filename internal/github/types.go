@@ -33,19 +33,6 @@ type BranchHead struct {
 type Comparison struct {
 	// Ahead counts the commits of head that base lacks, Behind those of base that head lacks. Both are exact.
 	Ahead, Behind int
-	// Commits are those ahead, oldest first, at most 250 (GitHub's bound).
-	Commits []Commit
-	// CommitsTruncated says that there are more.
-	CommitsTruncated bool
-	// MergeBase is the best common ancestor.
-	MergeBase string
-	// Files are the paths that differ between MergeBase and head (not base and head, which is the same only when Behind
-	// is 0), both names of a renamed one, sorted; GitHub lists at most 300 files.
-	Files []string
-	// FilesTruncated says that there may be more.
-	FilesTruncated bool
-	// Identical says that base and head are the same commit.
-	Identical bool
 }
 
 // RepositoryInfo is what GitHub says about a repository.

@@ -235,12 +235,19 @@ func (c *carrier) pullRequestText(ctx context.Context, promotion *v1alpha1.Promo
 	}
 	base := c.state.GitHub.Branches[entry.Source.Branch].Head.SHA
 	compared, err := c.observation.GitHub.Compare(ctx, base, release.Spec.Commit)
-	if err != nil && !github.IsNotFound(err) { // Branches may have no history in common.
+	if github.IsNotFound(err) {
+		return text, nil // The branches have no history in common.
+	}
+	if err != nil {
+		return text, err
+	}
+	commits, err := c.observation.GitHub.CommitsAhead(ctx, base, release.Spec.Commit)
+	if err != nil {
 		return text, err
 	}
 	text.TotalCommits = compared.Ahead
-	for i := range compared.Commits {
-		commit := &compared.Commits[i]
+	for i := range commits {
+		commit := &commits[i]
 		text.Commits = append(text.Commits, render.PullRequestCommit{SHA: commit.SHA, Message: commit.Message, Author: commit.Author, URL: commit.URL})
 	}
 	return text, nil
