@@ -39,14 +39,36 @@ func withSecret() *v1alpha1.Application {
 // reader is an Observer of what an API server holds.
 func reader(live client.Client) *Observer { return New(Observer{Live: live, Cache: live}) }
 
-// reads reads the credential of an Application, and expects no error.
+// reads reads the credential of an Application anew, and expects no error.
 func (o *Observer) reads(t *testing.T, app *v1alpha1.Application) (github.Credential, *policy.Problem) {
 	t.Helper()
-	credential, problem, err := o.credential(t.Context(), app)
+	o.ForgetSecret(app)
+	credential, problem, err := o.credential(t.Context(), of(app))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return credential, problem
+}
+
+func of(app *v1alpha1.Application) *Observation {
+	return &Observation{State: policy.State{Application: app}}
+}
+
+func TestASecretIsReadOnceInAMoment(t *testing.T) {
+	live := fake.NewClientBuilder().WithObjects(tokenSecret("1", "ghp_first")).Build()
+	o, app := reader(live), withSecret()
+	first, _ := o.reads(t, app)
+	if err := live.Update(t.Context(), tokenSecret("1", "ghp_second")); err != nil {
+		t.Fatal(err)
+	}
+	observation := of(app)
+	again, _, err := o.credential(t.Context(), observation)
+	if err != nil || again.Fingerprint() != first.Fingerprint() || !observation.remembered {
+		t.Errorf("a moment later it is read again: %s, %v", again, err)
+	}
+	if rotated, _ := o.reads(t, app); rotated.Fingerprint() == first.Fingerprint() {
+		t.Error("what was to be forgotten is remembered")
+	}
 }
 
 func TestACredentialIsMadeOutOnceForEachVersionOfItsSecret(t *testing.T) {
@@ -120,7 +142,7 @@ func TestNoCredentialIsNotLookedFor(t *testing.T) {
 	if problem != nil || kindOf(app, credential) != render.CredentialAnonymous {
 		t.Errorf("got %s, %+v", credential, problem)
 	}
-	if _, problem, err := o.credential(t.Context(), withSecret()); !errors.Is(err, away) || problem != nil {
+	if _, problem, err := o.credential(t.Context(), of(withSecret())); !errors.Is(err, away) || problem != nil {
 		t.Errorf("an API server that does not answer is no Problem of the Secret: %+v, %v", problem, err)
 	}
 }
