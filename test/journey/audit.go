@@ -52,9 +52,13 @@ func (w *World) Writes() ([]Write, error) {
 	}
 	defer func() { _ = file.Close() }() // it is only read
 	var writes []Write
+	var unreadable error
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
+		if unreadable != nil {
+			return nil, fmt.Errorf("reading the audit log: a line before its last: %w", unreadable)
+		}
 		var entry struct {
 			Verb      string    `json:"verb"`
 			At        time.Time `json:"stageTimestamp"`
@@ -65,8 +69,8 @@ func (w *World) Writes() ([]Write, error) {
 				Code int `json:"code"`
 			} `json:"responseStatus"`
 		}
-		if err := json.Unmarshal(lines.Bytes(), &entry); err != nil {
-			break // The API server is writing this line.
+		if unreadable = json.Unmarshal(lines.Bytes(), &entry); unreadable != nil {
+			continue // The API server is writing this line, which is the last.
 		}
 		ref := entry.ObjectRef
 		object := filepath.Join(ref.Resource, ref.Namespace, ref.Name, ref.Subresource)

@@ -15,7 +15,7 @@ import (
 	"github.com/mainstem-dev/mainstem/test/rig"
 )
 
-func TestWorkGoesOnAfterEveryComponentCrashed(t *testing.T) {
+func TestWorkGoesOnAfterEveryComponentButTheDatabaseCrashed(t *testing.T) {
 	g := NewWithT(t)
 	server, namespace := newGitServer(t, anonymous), newTenant(t)
 	for _, component := range []string{

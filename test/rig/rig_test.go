@@ -237,6 +237,8 @@ func TestATenantCannotApplyOutsideItsNamespace(t *testing.T) {
 		g.Expect(condition.Status).To(Equal(metav1.ConditionFalse))
 		g.Expect(condition.Message).To(ContainSubstring("forbidden"))
 	}).Should(Succeed())
+	err := admin.Get(t.Context(), client.ObjectKey{Name: "everything"}, &rbacv1.ClusterRole{})
+	g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "the role, which holds every right: %v", err)
 }
 
 func TestFluxClonesWithCredentials(t *testing.T) {
