@@ -73,7 +73,10 @@ func (c *Cluster) New(ctx context.Context, number int64) (*Tenant, error) {
 		return nil, fmt.Errorf("making %s: %w", t.Namespace, err)
 	}
 	t.Repository.AddWebhook(c.Webhooks, WebhookSecret)
-	return t, t.Furnish(ctx, t.Namespace, TokenSecret(t.Token))
+	if err := t.Furnish(ctx, t.Namespace, TokenSecret(t.Token)); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // Furnish makes a namespace with the deployer's account, and with a Secret of this content as the credential.
