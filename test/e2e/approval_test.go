@@ -47,7 +47,7 @@ func TestAnApprovalIsVoidForAnotherPromotion(t *testing.T) {
 	second := w.writes("develop", "second")
 	overtaken := w.asks("main", second)
 	third := w.writes("develop", "third")
-	w.ends("main", w.release(second), v1alpha1.PromotionSuperseded, v1alpha1.SupersededReason)
+	w.comesTo("main", w.release(second), v1alpha1.PromotionSuperseded, v1alpha1.SupersededReason)
 	_, err = anna.decides(overtaken, v1alpha1.DecisionApprove)
 	w.Expect(err).NotTo(HaveOccurred())
 	w.passes(second, "build")
@@ -56,7 +56,7 @@ func TestAnApprovalIsVoidForAnotherPromotion(t *testing.T) {
 	w.staysAt("main", first)
 	w.waits("main", "approval (0 of 1)")
 
-	// One that is deleted and made again, with the same name and another UID. Nothing is open that the operator could make meanwhile.
+	// One that is deleted and made again, with the same name and another UID: the operator makes it.
 	_, err = anna.decides(promotion, v1alpha1.DecisionApprove)
 	w.Expect(err).NotTo(HaveOccurred())
 	w.runs("main", third)

@@ -46,10 +46,7 @@ func TestAnAppsKeyThatIsRotatedInItsSecretIsTakenByMainstemAndByFlux(t *testing.
 	w.environment("main", "", "develop")
 	app := w.installsApp()
 	w.rotates(w.appSecret(app))
-	w.application(`
-- {name: develop#, source: {branch: develop}}
-- {name: main#, source: {branch: main}, pullRequest: {}}
-`)
+	w.application(byPullRequest)
 	w.runs("main", first)
 	sources := w.objects()
 	var err error

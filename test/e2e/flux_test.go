@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"fmt"
-	"sync/atomic"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
@@ -14,16 +13,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/mainstem-dev/mainstem/internal/render"
 )
 
 // kustomization reads what was made for an environment.
 func (w *team) kustomization(env string) (*kustomizev1.Kustomization, error) {
-	found := &kustomizev1.Kustomization{}
-	return found, w.Admin.Get(w.t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: render.KustomizationName(w.app, w.Env(env))}, found)
+	return w.its().Kustomization(w.t.Context(), env)
 }
 
 // pinned is the commit that Flux is told to run in an environment; empty where it is told nothing.
@@ -90,33 +85,31 @@ func (w *team) staysEmpty(env string) {
 	w.Expect(w.applied(env)).To(BeEmpty(), "%s stays empty", env)
 }
 
-// rounds numbers the looks that journeys ask for.
-var rounds atomic.Int64
-
 // looksAgain has the operator look at everything anew, GitHub included, and waits until it has reported: what has not happened by
 // then does not happen by itself. It asks twice, because what was done in one round is seen in the next.
 func (w *team) looksAgain() {
 	w.t.Helper()
 	for range 2 {
-		value := fmt.Sprintf("round-%d", rounds.Add(1))
-		patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, value))
-		w.Expect(w.Admin.Patch(w.t.Context(), w.read(), patch)).To(Succeed())
-		w.Eventually(func() string { return w.read().Status.LastHandledReconcileAt }).Should(Equal(value), "the operator looks again")
+		w.handles(w.read())
 	}
+}
+
+// handles asks whoever reconciles an object, Mainstem or Flux, to look at everything anew, and waits until they have.
+func (w *team) handles(object client.Object) {
+	w.t.Helper()
+	round, err := w.AsksAgain(w.t.Context(), object)
+	w.Expect(err).NotTo(HaveOccurred())
+	key := client.ObjectKeyFromObject(object)
+	w.Eventually(func(g Gomega) {
+		g.Expect(w.Admin.Get(w.t.Context(), key, object)).To(Succeed())
+		g.Expect(object).To(HaveField("Status.LastHandledReconcileAt", round))
+	}).Should(Succeed(), "%s is looked at again", key.Name)
 }
 
 // refetches has Flux fetch the source of an environment again, as it does after a restart, and once a day.
 func (w *team) refetches(env string) {
 	w.t.Helper()
-	source := w.source(env)
-	key := client.ObjectKeyFromObject(source)
-	value := fmt.Sprintf("round-%d", rounds.Add(1))
-	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, value))
-	w.Expect(w.Admin.Patch(w.t.Context(), source, patch)).To(Succeed())
-	w.Eventually(func(g Gomega) {
-		g.Expect(w.Admin.Get(w.t.Context(), key, source)).To(Succeed())
-		g.Expect(source.Status.LastHandledReconcileAt).To(Equal(value))
-	}).Should(Succeed(), "Flux fetches %s again", key.Name)
+	w.handles(w.source(env))
 }
 
 // objects are the Flux objects of the team's namespace with their generations and identities: equal only where nobody changed what any

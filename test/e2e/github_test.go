@@ -3,19 +3,12 @@
 package e2e
 
 import (
-	"fmt"
 	"maps"
-	"net/http"
-	"strings"
 
 	. "github.com/onsi/gomega"
 
 	emulator "github.com/mainstem-dev/mainstem/test/github"
-	"github.com/mainstem-dev/mainstem/test/journey"
 )
-
-// promotionBranch is where Mainstem puts what it promotes to main.
-const promotionBranch = "mainstem/" + journey.Instance + "/main"
 
 // configuration is applied in an instant, and says which commit it is of.
 const configuration = `apiVersion: v1
@@ -84,20 +77,6 @@ func (w *team) publishes(tag, target string) {
 	w.t.Helper()
 	_, err := w.Repository.PublishRelease(emulator.ReleaseSpec{Tag: tag, Target: target})
 	w.Expect(err).NotTo(HaveOccurred())
-}
-
-// publishesDraft publishes a release that was drafted before.
-func (w *team) publishesDraft(id int64) {
-	w.t.Helper()
-	url := fmt.Sprintf("%s/repos/%s/releases/%d", w.GitHub.APIURL(), w.Repository.FullName(), id)
-	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPatch, url, strings.NewReader(`{"draft":false}`))
-	w.Expect(err).NotTo(HaveOccurred())
-	request.Header.Set("Authorization", "Bearer "+w.Token)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := (&http.Client{Timeout: patience}).Do(request)
-	w.Expect(err).NotTo(HaveOccurred())
-	w.Expect(response.Body.Close()).To(Succeed())
-	w.Expect(response.StatusCode).To(Equal(http.StatusOK))
 }
 
 // opens waits for the pull request of a number to be open at a commit, and to be in the status.

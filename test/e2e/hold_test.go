@@ -11,28 +11,10 @@ import (
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 )
 
-// twoStages is a team whose main gets the very commit that is proven in develop, and has this spec.
-func twoStages(t *testing.T, main string) (w *team, first string) {
-	t.Helper()
-	w = newTeam(t)
-	first = w.begins()
-	w.environment("develop", "")
-	w.environment("main", main, "develop")
-	w.application(`
-- {name: develop#, source: {branch: develop}}
-- {name: main#}
-`)
-	w.runs("develop", first)
-	return w, first
-}
-
 func TestAHoldKeepsAnApplicationOrEverybodyOutUntilItIsDeleted(t *testing.T) {
 	w, at := twoStages(t, "")
 	other := w.called("other")
-	other.application(`
-- {name: develop#, source: {branch: develop}}
-- {name: main#}
-`)
+	other.application(pinned)
 	w.runs("main", at)
 	other.runs("main", at)
 	holly := w.person("holly", "hold")

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	. "github.com/onsi/gomega"
 
@@ -69,8 +68,9 @@ func TestAHotfixInTheMomentOfTheMergeIsNoticed(t *testing.T) {
 	second := w.writes("develop", "second")
 	w.opens("main", 1, second)
 	var merging atomic.Bool
+	pushed := make(chan struct{})
 	call := "/repos/" + w.Repository.FullName() + "/pulls/1/merge"
-	w.GitHub.Inject(emulator.Fault{Kind: emulator.Slow, Times: 1, Delay: 2 * time.Second, Match: func(r *http.Request) bool {
+	w.GitHub.Inject(emulator.Fault{Kind: emulator.Slow, Times: 1, Until: pushed, Match: func(r *http.Request) bool {
 		struck := r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, call)
 		merging.CompareAndSwap(false, struck)
 		return struck
@@ -78,6 +78,7 @@ func TestAHotfixInTheMomentOfTheMergeIsNoticed(t *testing.T) {
 	w.passes(second, "build")
 	w.Eventually(merging.Load).Should(BeTrue(), "the merge is on its way")
 	hotfix := w.writes("main", "hotfix")
+	close(pushed)
 	merge := w.merged(1)
 	made, err := w.Repository.CommitInfo(merge)
 	w.Expect(err).NotTo(HaveOccurred())

@@ -9,6 +9,7 @@ import (
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
 	. "github.com/onsi/gomega"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,7 +25,7 @@ func TestAKustomizationThatIsThereAlreadyIsAdoptedUntouchedUntilTheNextRelease(t
 	first := w.begins()
 	develop := w.environment("develop", "")
 	w.environment("main", "", "develop")
-	app := w.draft("- {name: develop#, source: {branch: develop}}\n- {name: main#}\n")
+	app := w.draft(pinned)
 	w.installs(app, develop, first)
 	before, deployed := w.made("develop"), w.deployed("develop")
 
@@ -40,12 +41,14 @@ func TestAKustomizationThatIsThereAlreadyIsAdoptedUntouchedUntilTheNextRelease(t
 	w.Expect(writers(after)).To(Equal(writers(before)), "nobody has written it since, but for its status")
 	w.Expect(after.Status.History).To(Equal(before.Status.History), "Flux was not made to apply it again")
 	w.Expect(w.deployed("develop").ResourceVersion).To(Equal(deployed.ResourceVersion))
-	w.Expect(w.operatorWrites("kustomizations/" + w.Namespace + "/" + before.Name)).To(BeEmpty())
+	object := "kustomizations/" + w.Namespace + "/" + before.Name
+	w.Expect(w.operatorWrites(object)).To(BeEmpty())
 
 	second := w.writes("develop", "second")
 	w.runs("main", second)
 	w.runs("develop", second)
 	w.Expect(w.made("develop")).To(And(HaveField("UID", before.UID), HaveField("Spec.Path", "./deploy")), "now it is as this version makes it")
+	w.Expect(w.operatorWrites(object)).NotTo(BeEmpty())
 	w.Expect(w.promotions("develop")).To(HaveLen(1))
 }
 
@@ -66,8 +69,11 @@ func (w *team) installs(app *v1alpha1.Application, environment *v1alpha1.Environ
 	for _, object := range []client.Object{render.Source(scope), made} {
 		w.Expect(operator.Create(w.t.Context(), object)).To(Succeed())
 	}
-	w.Eventually(func() []metav1.Condition { return w.made("develop").Status.Conditions }).Should(ContainElement(And(
-		HaveField("Type", meta.ReadyCondition), HaveField("Status", metav1.ConditionTrue))))
+	w.Eventually(func(g Gomega) { // Flux writes conditions first, and the rest of the status in a second request
+		status := w.made("develop").Status
+		g.Expect(apimeta.IsStatusConditionTrue(status.Conditions, meta.ReadyCondition)).To(BeTrue())
+		g.Expect(status.LastAppliedRevision).To(HaveSuffix(":" + commit))
+	}).Should(Succeed(), "Flux runs %s", commit)
 	w.Expect(w.applied("develop")).To(Equal(commit))
 }
 
@@ -85,7 +91,7 @@ func writers(object *kustomizev1.Kustomization) []metav1.ManagedFieldsEntry {
 // operatorWrites are the operator's writes to an object since the world began.
 func (w *team) operatorWrites(object string) []journey.Write {
 	w.t.Helper()
-	all, err := started.Writes()
+	all, err := world(w.t).Writes()
 	w.Expect(err).NotTo(HaveOccurred())
 	var found []journey.Write
 	for _, write := range all {
@@ -101,10 +107,7 @@ func TestAFirstInstallationWhereDevelopIsMainNeedsNoPullRequest(t *testing.T) {
 	first := w.begins()
 	w.environment("develop", "")
 	w.environment("main", ciGate, "develop")
-	w.application(`
-- {name: develop#, source: {branch: develop}}
-- {name: main#, source: {branch: main}, pullRequest: {}}
-`)
+	w.application(byPullRequest)
 	w.runs("develop", first)
 	w.waits("main", "checks: build")
 	w.staysEmpty("main") // there is nothing to merge, but gates there are
@@ -131,10 +134,7 @@ func mainAhead(t *testing.T) (w *team, ahead string) {
 	ahead = w.writes("main", "only here")
 	w.environment("develop", "")
 	w.environment("main", "", "develop")
-	w.application(`
-- {name: develop#, source: {branch: develop}}
-- {name: main#, source: {branch: main}, pullRequest: {}}
-`)
+	w.application(byPullRequest)
 	w.runs("develop", first)
 	w.waits("main", "which contains "+first[:7]+" already, with 1 commit on top without proof in "+string(w.Env("develop")))
 	w.Expect(w.state("main").WaitingFor).To(ContainSubstring("promote " + w.release(ahead) + " with bypass: [proven]"))

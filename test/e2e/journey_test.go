@@ -74,13 +74,16 @@ func expectEffects(t *testing.T, j *journey.Journey) {
 
 func expectStatuses(t *testing.T, j *journey.Journey) {
 	g := NewWithT(t)
-	last := map[string]string{}
-	for _, commit := range []string{j.First, j.Change, j.Merge} {
-		for _, status := range j.Team.Repository.Statuses(commit) {
-			last[commit+" "+status.Context] = status.State
+	// GitHub is told after the Application's status was written.
+	g.Eventually(func() map[string]string {
+		last := map[string]string{}
+		for _, commit := range []string{j.First, j.Change, j.Merge} {
+			for _, status := range j.Team.Repository.Statuses(commit) {
+				last[commit+" "+status.Context] = status.State
+			}
 		}
-	}
-	g.Expect(last).To(Equal(map[string]string{
+		return last
+	}).WithTimeout(patience).Should(Equal(map[string]string{
 		j.First + " mainstem/develop":    "success",
 		j.First + " mainstem/main":       "success",
 		j.Change + " mainstem/develop":   "success",

@@ -47,7 +47,7 @@ func TestTwoApplicationsOfARepositoryShareItsCommitsAndTheirStatus(t *testing.T)
 	// A commit that breaks one of them leaves the other alone.
 	third := w.commits("main", "third", map[string]string{"api/notes": "third", "web/deploy/workload.yaml": crashes})
 	api.runs("main", third)
-	web.ends("develop", web.release(third), v1alpha1.PromotionFailed, v1alpha1.FluxFailedReason)
+	web.comesTo("develop", web.release(third), v1alpha1.PromotionFailed, v1alpha1.FluxFailedReason)
 	w.tells(third, "develop", "failure", w.Namespace+"/web: ")
 	web.staysAt("main", second)
 	w.Expect(api.ledger("develop", api.release(third)).ProvenAt).NotTo(BeNil())

@@ -19,7 +19,7 @@ func TestAnEnvironmentThatIsDeletedWhileItIsUsedLeavesWhatRuns(t *testing.T) {
 	first := w.begins()
 	w.environment("develop", "")
 	production := w.environment("main", ciGate, "develop")
-	w.application("- {name: develop#, source: {branch: develop}}\n- {name: main#}\n")
+	w.application(pinned)
 	w.passes(first, "build")
 	w.runs("main", first)
 	second := w.writes("develop", "second")
@@ -27,7 +27,7 @@ func TestAnEnvironmentThatIsDeletedWhileItIsUsedLeavesWhatRuns(t *testing.T) {
 	made, deployed := w.made("main"), w.deployed("main")
 	w.Expect(w.Admin.Delete(t.Context(), production)).To(Succeed())
 	w.refused("main", v1alpha1.EnvironmentNotFoundReason, string(w.Env("main")), "create it")
-	cancelled := w.ends("main", w.release(second), v1alpha1.PromotionCancelled, v1alpha1.EnvironmentGoneReason)
+	cancelled := w.comesTo("main", w.release(second), v1alpha1.PromotionCancelled, v1alpha1.EnvironmentGoneReason)
 	w.Expect(cancelled.Status.Message).To(ContainSubstring(string(w.Env("main"))))
 
 	// Nothing enters, whatever passes now; what comes before it goes on; and what runs is as it was.
@@ -55,7 +55,7 @@ func TestANamespaceThatLosesItsPermissionKeepsWhatRunsThere(t *testing.T) {
 	w.tier("prod")
 	w.environment("develop", "")
 	w.environment("main", "allowedNamespaces: {from: Selector, selector: {matchLabels: {tier: prod}}}", "develop")
-	w.application("- {name: develop#, source: {branch: develop}}\n- {name: main#}\n")
+	w.application(pinned)
 	w.runs("main", first)
 	made, deployed := w.made("main"), w.deployed("main")
 	w.tier("test")

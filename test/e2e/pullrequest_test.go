@@ -11,25 +11,8 @@ import (
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	emulator "github.com/mainstem-dev/mainstem/test/github"
+	"github.com/mainstem-dev/mainstem/test/journey"
 )
-
-const ciGate = "gates: [{name: ci, checks: {required: [build]}}]"
-
-// throughPullRequests is a team whose main is fed by pull requests from develop and has this spec. Both run the first commit.
-func throughPullRequests(t *testing.T, main string) (w *team, first string) {
-	t.Helper()
-	w = newTeam(t)
-	first = w.begins()
-	w.environment("develop", "")
-	w.environment("main", main, "develop")
-	w.application(`
-- {name: develop#, source: {branch: develop}}
-- {name: main#, source: {branch: main}, pullRequest: {labels: [promotion]}}
-`)
-	w.passes(first, "build")
-	w.runs("main", first)
-	return w, first
-}
 
 func TestAPullRequestThatAPersonMergesTooEarlyIsDeployedOnceTheGatesPass(t *testing.T) {
 	w, first := throughPullRequests(t, ciGate)
@@ -54,7 +37,7 @@ func TestAPullRequestThatAPersonClosesIsDeclinedUntilAPersonPromotes(t *testing.
 	second := w.writes("develop", "second")
 	w.opens("main", 1, second)
 	w.Expect(w.Repository.ClosePullRequest(1, person)).To(Succeed())
-	declined := w.ends("main", w.release(second), v1alpha1.PromotionCancelled, v1alpha1.DeclinedReason)
+	declined := w.comesTo("main", w.release(second), v1alpha1.PromotionCancelled, v1alpha1.DeclinedReason)
 	w.passes(second, "build")
 	w.staysAt("main", first)
 	w.waits("main", "was rejected here (Declined)")
@@ -78,14 +61,14 @@ func TestABranchOfOursThatAPersonPushesToIsStalledAndLeftAlone(t *testing.T) {
 	w, first := throughPullRequests(t, ciGate)
 	second := w.writes("develop", "second")
 	w.opens("main", 1, second)
-	pushed := w.writes(promotionBranch, "one more thing")
-	stalled := w.ends("main", w.release(second), v1alpha1.PromotionPending, v1alpha1.BranchMovedReason)
+	pushed := w.writes(journey.PromotionBranch, "one more thing")
+	stalled := w.comesTo("main", w.release(second), v1alpha1.PromotionPending, v1alpha1.BranchMovedReason)
 	w.Expect(stalled.Status.Message).To(ContainSubstring("somebody pushed " + pushed[:7]))
 	w.Expect(apimeta.IsStatusConditionTrue(stalled.Status.Conditions, v1alpha1.StalledCondition)).To(BeTrue())
 	w.passes(second, "build")
 	w.passes(pushed, "build")
 	w.staysAt("main", first)
-	w.Expect(w.Repository.Head(promotionBranch)).To(Equal(pushed), "it is not overwritten")
+	w.Expect(w.Repository.Head(journey.PromotionBranch)).To(Equal(pushed), "it is not overwritten")
 	w.Expect(w.Repository.PullRequests()).To(HaveExactElements(HaveField("State", "open")))
 
 	// Not by something newer either.
@@ -93,10 +76,9 @@ func TestABranchOfOursThatAPersonPushesToIsStalledAndLeftAlone(t *testing.T) {
 	w.runs("develop", third)
 	w.passes(third, "build")
 	w.staysAt("main", first)
-	w.Expect(w.Repository.Head(promotionBranch)).To(Equal(pushed))
+	w.Expect(w.Repository.Head(journey.PromotionBranch)).To(Equal(pushed))
 
 	// Taking it back mends it.
-	w.Expect(w.Repository.ForcePush(promotionBranch, second)).To(Succeed())
+	w.Expect(w.Repository.ForcePush(journey.PromotionBranch, second)).To(Succeed())
 	w.runs("main", w.merged(1))
-	w.Eventually(func() string { return w.state("main").Current.Commit }).Should(Equal(w.merged(1)))
 }

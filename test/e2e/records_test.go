@@ -7,7 +7,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
-	"github.com/mainstem-dev/mainstem/internal/render"
 	"github.com/mainstem-dev/mainstem/test/tenant"
 )
 
@@ -15,9 +14,7 @@ import (
 const systemNamespace = "mainstem-system"
 
 // release is the name of the Release of a commit, and of a tag where there is one.
-func (w *team) release(commit string, tag ...string) string {
-	return render.ReleaseName(w.app, commit, append(tag, "")[0])
-}
+func (w *team) release(commit string, tag ...string) string { return w.its().Release(commit, tag...) }
 
 // hasRelease says whether there is a Release of a commit and tag.
 func (w *team) hasRelease(commit, tag string) bool {
@@ -31,44 +28,29 @@ func (w *team) hasRelease(commit, tag string) bool {
 // ledger is what the ledger of a Release says about an environment.
 func (w *team) ledger(env, release string) v1alpha1.LedgerEntry {
 	w.t.Helper()
-	found := &v1alpha1.Release{}
-	w.Expect(w.Admin.Get(w.t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: release}, found)).To(Succeed())
-	for _, entry := range found.Status.Environments {
-		if entry.Name == w.Env(env) {
-			return entry
-		}
-	}
-	return v1alpha1.LedgerEntry{}
+	entry, err := w.its().Ledger(w.t.Context(), env, release)
+	w.Expect(err).NotTo(HaveOccurred())
+	return entry
 }
 
 // promotions are those of the Application into an environment.
 func (w *team) promotions(env string) []v1alpha1.Promotion {
 	w.t.Helper()
-	var all v1alpha1.PromotionList
-	w.Expect(w.Admin.List(w.t.Context(), &all, client.InNamespace(w.Namespace))).To(Succeed())
-	var into []v1alpha1.Promotion
-	for i := range all.Items {
-		if spec := &all.Items[i].Spec; spec.Environment == w.Env(env) && spec.Application == w.app {
-			into = append(into, all.Items[i])
-		}
-	}
+	into, err := w.its().Promotions(w.t.Context(), env)
+	w.Expect(err).NotTo(HaveOccurred())
 	return into
 }
 
 // attempt is the newest Promotion of a release into an environment, or one without a name.
 func (w *team) attempt(env, release string) *v1alpha1.Promotion {
 	w.t.Helper()
-	newest := &v1alpha1.Promotion{}
-	for _, p := range w.promotions(env) {
-		if p.Spec.Release == release && p.Spec.Attempt > newest.Spec.Attempt {
-			newest = &p
-		}
-	}
+	newest, err := w.its().Attempt(w.t.Context(), env, release)
+	w.Expect(err).NotTo(HaveOccurred())
 	return newest
 }
 
-// ends waits until the newest Promotion of a release into an environment is in a phase for a reason, and returns it.
-func (w *team) ends(env, release string, phase v1alpha1.PromotionPhase, reason string) *v1alpha1.Promotion {
+// comesTo waits until the newest Promotion of a release into an environment is in a phase for a reason, and returns it.
+func (w *team) comesTo(env, release string, phase v1alpha1.PromotionPhase, reason string) *v1alpha1.Promotion {
 	w.t.Helper()
 	var found *v1alpha1.Promotion
 	w.Eventually(func(g Gomega) {
@@ -82,7 +64,7 @@ func (w *team) ends(env, release string, phase v1alpha1.PromotionPhase, reason s
 // succeeds waits until the newest Promotion of a release into an environment has succeeded, and returns it.
 func (w *team) succeeds(env, release string) *v1alpha1.Promotion {
 	w.t.Helper()
-	return w.ends(env, release, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+	return w.comesTo(env, release, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 }
 
 // asks waits until there is a Promotion of a commit into an environment that waits for its gates.

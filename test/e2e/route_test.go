@@ -18,7 +18,7 @@ func TestThreeEnvironmentsRunTheVeryCommitThatIsProven(t *testing.T) {
 	first := w.begins(map[string]string{workloadFile: works})
 	w.environment("develop", "")
 	w.environment("staging", "", "develop")
-	w.environment("production", "gates: [{name: ci, checks: {required: [build]}}]", "staging")
+	w.environment("production", ciGate, "staging")
 	w.application(`
 - {name: develop#, source: {branch: main}}
 - {name: staging#}
@@ -61,23 +61,6 @@ func TestThreeEnvironmentsRunTheVeryCommitThatIsProven(t *testing.T) {
 	}).Should(Succeed())
 }
 
-// productionFollowsReleases is a team whose production takes what GitHub releases, once it has run in develop. That runs the first
-// commit; nothing is released.
-func productionFollowsReleases(t *testing.T) (w *team, first string) {
-	t.Helper()
-	w = newTeam(t)
-	first = w.begins()
-	w.environment("develop", "")
-	w.environment("production", "", "develop")
-	w.application(`
-- {name: develop#, source: {branch: main}}
-- {name: production#, source: {release: {prereleases: true}}}
-`)
-	w.runs("develop", first)
-	w.staysEmpty("production")
-	return w, first
-}
-
 // hasVersion waits until an environment runs a version, which is that of a commit.
 func (w *team) hasVersion(env, version, commit string) {
 	w.t.Helper()
@@ -101,7 +84,7 @@ func TestACandidateAndTheFinalReleaseOfOneCommitAreTwoReleases(t *testing.T) {
 	w.Expect(err).NotTo(HaveOccurred())
 	w.staysAt("production", first)
 	w.Expect(w.hasRelease(second, "v1.1.0")).To(BeFalse())
-	w.publishesDraft(draft)
+	w.Expect(w.Repository.PublishDraft(draft)).To(Succeed())
 	w.hasVersion("production", "1.1.0", second)
 }
 

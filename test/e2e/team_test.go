@@ -60,6 +60,9 @@ func (w *team) called(app string) *team {
 	return &other
 }
 
+// its is the Application that is spoken of.
+func (w *team) its() tenant.App { return w.App(w.app) }
+
 // environment declares an Environment, and prepares the namespace that deploys into it go to; spec is YAML with what else it says.
 func (w *team) environment(name, spec string, after ...string) *v1alpha1.Environment {
 	w.t.Helper()
@@ -76,9 +79,9 @@ func (w *team) environment(name, spec string, after ...string) *v1alpha1.Environ
 // target is the namespace that what is deployed to an environment is in.
 func (w *team) target(env string) string { return fmt.Sprintf("%s-%s", w.Namespace, w.Env(env)) }
 
-// deploy is how every Application of a journey is deployed: what is applied names its commit (see manifests), and Flux waits for
-// health no longer than it looks at it twice.
-const deploy = `{kustomize: {path: ./deploy, targetNamespace: "${namespace}-${environment}", timeout: 10s,
+// deploy is how every Application of a journey is deployed: what is applied names its commit (see configuration), and Flux waits for
+// health as short as it can.
+const deploy = `{kustomize: {path: ./deploy, targetNamespace: "${namespace}-${environment}", timeout: 30s,
   substitute: {app: "${app}", commit: "${commit}"}, images: [{name: ghcr.io/acme/podinfo, newTag: "${shortCommit}"}]}}`
 
 // draft drafts the Application; environments is YAML in which NAME# stands for an Environment's name.
@@ -114,20 +117,17 @@ func (w *team) edit(change func(*v1alpha1.ApplicationSpec)) {
 // read reads the Application; it is empty where there is none.
 func (w *team) read() *v1alpha1.Application {
 	w.t.Helper()
-	app := &v1alpha1.Application{}
-	w.Expect(client.IgnoreNotFound(w.Admin.Get(w.t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: w.app}, app))).To(Succeed())
+	app, err := w.its().Read(w.t.Context())
+	w.Expect(err).NotTo(HaveOccurred())
 	return app
 }
 
 // state is how the Application stands in an environment.
 func (w *team) state(env string) v1alpha1.EnvironmentState {
 	w.t.Helper()
-	for _, state := range w.read().Status.Environments {
-		if state.Name == w.Env(env) {
-			return state
-		}
-	}
-	return v1alpha1.EnvironmentState{}
+	state, err := w.its().State(w.t.Context(), env)
+	w.Expect(err).NotTo(HaveOccurred())
+	return state
 }
 
 // gate is how a gate stands for what comes next in an environment.

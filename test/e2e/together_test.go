@@ -23,8 +23,9 @@ func together(world *journey.World) []string {
 	expectNoRefusals(g, world)
 	expectCleanLog(g, world)
 	for _, repository := range repositories(world) {
-		expectStatusesOnce(g, repository)
-		expectOnePullRequest(g, repository)
+		effects := world.GitHub.Effects().In(repository.FullName())
+		expectStatusesOnce(g, repository, effects)
+		expectOnePullRequest(g, repository, effects)
 	}
 	expectRest(g, world)
 	return problems
@@ -77,9 +78,9 @@ func repositories(world *journey.World) []*emulator.Repository {
 }
 
 // expectOnePullRequest: never are two promotion pull requests into one branch open at a time.
-func expectOnePullRequest(g Gomega, repository *emulator.Repository) {
+func expectOnePullRequest(g Gomega, repository *emulator.Repository, effects emulator.Effects) {
 	into, open := map[int]string{}, map[string]int{}
-	for _, effect := range started.GitHub.Effects().In(repository.FullName()) {
+	for _, effect := range effects {
 		switch {
 		case effect.Kind == emulator.PullOpened && effect.Source == emulator.SourceAPI:
 			into[effect.Number] = effect.Detail
@@ -94,9 +95,9 @@ func expectOnePullRequest(g Gomega, repository *emulator.Repository) {
 }
 
 // expectStatusesOnce: GitHub is never told again what it was told last.
-func expectStatusesOnce(g Gomega, repository *emulator.Repository) {
+func expectStatusesOnce(g Gomega, repository *emulator.Repository, effects emulator.Effects) {
 	commits := map[string]bool{}
-	for _, effect := range started.GitHub.Effects().In(repository.FullName()).Of(emulator.StatusCreated) {
+	for _, effect := range effects.Of(emulator.StatusCreated) {
 		commits[effect.SHA] = true
 	}
 	for commit := range commits {

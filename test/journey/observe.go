@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/test/tenant"
 )
 
 // Application reads the team's Application.
@@ -134,8 +135,8 @@ func (j *Journey) deployed(ctx context.Context, env v1alpha1.EnvironmentName, co
 		return fmt.Errorf("the Kustomization %s has applied %q, not yet %s", applied.Name, applied.Status.LastAppliedRevision, short(commit))
 	case ready == nil || ready.Status != metav1.ConditionTrue:
 		return fmt.Errorf("the Kustomization %s is not ready", applied.Name)
-	case applied.Spec.ServiceAccountName != Deployer:
-		return fmt.Errorf("the Kustomization %s is applied as %q and not as %s", applied.Name, applied.Spec.ServiceAccountName, Deployer)
+	case applied.Spec.ServiceAccountName != tenant.Deployer:
+		return fmt.Errorf("the Kustomization %s is applied as %q and not as %s", applied.Name, applied.Spec.ServiceAccountName, tenant.Deployer)
 	}
 	running := &appsv1.Deployment{}
 	if err := j.Client.Get(ctx, client.ObjectKey{Namespace: ApplicationName + "-" + string(env), Name: ApplicationName}, running); err != nil {

@@ -10,8 +10,8 @@ import (
 	emulator "github.com/mainstem-dev/mainstem/test/github"
 )
 
-// promotionBranch is where Mainstem puts what it promotes to main.
-const promotionBranch = "mainstem/" + Instance + "/main"
+// PromotionBranch is where Mainstem puts what it promotes to main.
+const PromotionBranch = "mainstem/" + Instance + "/main"
 
 // declared applies the samples and waits until what is on the branches already runs.
 func (j *Journey) declared(ctx context.Context) error {
@@ -86,8 +86,8 @@ func (j *Journey) pullRequestOpened(ctx context.Context) error {
 			return errors.New("there is no pull request yet")
 		}
 		pull := pulls[0]
-		if len(pulls) > 1 || pull.State != "open" || pull.BaseRef != "main" || pull.HeadRef != promotionBranch || pull.HeadSHA != j.Change {
-			return fmt.Errorf("instead of one open pull request from %s at %s to main: %+v", promotionBranch, short(j.Change), pulls)
+		if len(pulls) > 1 || pull.State != "open" || pull.BaseRef != "main" || pull.HeadRef != PromotionBranch || pull.HeadSHA != j.Change {
+			return fmt.Errorf("instead of one open pull request from %s at %s to main: %+v", PromotionBranch, short(j.Change), pulls)
 		}
 		state, err := j.state(ctx, mainline)
 		if err != nil {

@@ -28,8 +28,6 @@ const (
 	ApplicationName = "podinfo"
 	// RepositoryName is the repository's full name on GitHub.
 	RepositoryName = "acme/podinfo"
-	// Deployer is the service account as which Flux deploys.
-	Deployer = "mainstem-deployer"
 
 	develop    v1alpha1.EnvironmentName = "develop"
 	mainline   v1alpha1.EnvironmentName = "main"
