@@ -27,12 +27,18 @@ import (
 // found commits to the branch main what Flux is to find so.
 func (w *world) found(ctx context.Context, message string, verdict flux.Verdict) string {
 	GinkgoHelper()
-	draft := "draft-of-" + message
-	Expect(w.repository.CreateBranch(draft, w.repository.Head("main"))).To(Succeed())
-	sha := w.commit(draft, message)
+	sha := w.drafts(w.repository.Head("main"), message)
 	Expect(fluxStub.Find(ctx, sha, verdict)).To(Succeed())
 	Expect(w.repository.ForcePush("main", sha)).To(Succeed())
 	return sha
+}
+
+// drafts commits on top of another commit, to a branch that nobody follows.
+func (w *world) drafts(onto, message string) string {
+	GinkgoHelper()
+	draft := "draft-of-" + message
+	Expect(w.repository.CreateBranch(draft, onto)).To(Succeed())
+	return w.commit(draft, message)
 }
 
 // account is a client of a part of the cluster.
@@ -76,11 +82,11 @@ var _ = Describe("What Flux reports", func() {
 		w, first := twoStages(ctx, "")
 		w.runs(ctx, "main", first)
 		second := w.found(ctx, "second", flux.Unhealthy)
-		failed := w.ends(ctx, "develop", w.release(ctx, second, ""), v1alpha1.PromotionFailed, v1alpha1.FluxFailedReason)
+		failed := w.comesTo(ctx, "develop", w.release(second), v1alpha1.PromotionFailed, v1alpha1.FluxFailedReason)
 		Expect(failed.Status.Message).To(And(ContainSubstring("HealthCheckFailed"), ContainSubstring("Deployment/podinfo status")))
 		w.staysAt(ctx, "main", first)
 		Expect(w.promotions(ctx, "develop")).To(HaveLen(2), "it is not tried again by itself")
-		Expect(w.ledger(ctx, "develop", w.release(ctx, second, ""))).To(And(
+		Expect(w.ledger(ctx, "develop", w.release(second))).To(And(
 			HaveField("RejectedAt", Not(BeNil())), HaveField("ProvenAt", BeNil()), HaveField("Reason", v1alpha1.FluxFailedReason)))
 		state := w.state(ctx, "develop")
 		Expect(state.Phase).To(Equal(v1alpha1.EnvironmentFailed))
@@ -93,7 +99,7 @@ var _ = Describe("What Flux reports", func() {
 		third := w.commit("main", "third")
 		w.runs(ctx, "main", third)
 		Expect(w.state(ctx, "develop").Phase).To(Equal(v1alpha1.EnvironmentIdle))
-		Expect(w.attempt(ctx, "main", w.release(ctx, second, "")).Name).To(BeEmpty())
+		Expect(w.attempt(ctx, "main", w.release(second)).Name).To(BeEmpty())
 	}, SpecTimeout(specLimit))
 
 	It("fails a promotion when it says nothing until the deadline, and does not prove it later", func(ctx SpecContext) {
@@ -107,8 +113,8 @@ var _ = Describe("What Flux reports", func() {
 `)
 		w.runs(ctx, "main", first)
 		second := w.found(ctx, "second", flux.Busy)
-		release := w.release(ctx, second, "")
-		failed := w.ends(ctx, "develop", release, v1alpha1.PromotionFailed, v1alpha1.DeadlineExceededReason)
+		release := w.release(second)
+		failed := w.comesTo(ctx, "develop", release, v1alpha1.PromotionFailed, v1alpha1.DeadlineExceededReason)
 		Expect(failed.Status.FinishedAt.Sub(failed.Status.DeployStartedAt.Time)).To(BeNumerically(">=", 10*time.Second))
 		Expect(failed.Status.Message).To(ContainSubstring("Flux said last: Reconciliation in progress"))
 
@@ -132,7 +138,7 @@ var _ = Describe("What Flux reports", func() {
 		second := w.found(ctx, "second", flux.PathMissing)
 		w.waits(ctx, "develop", "Flux says: kustomization path not found: stat /deploy/"+string(w.env("develop"))+
 			": no such file or directory: correct deploy.kustomize.path, or push the directory")
-		promotion := w.ends(ctx, "develop", w.release(ctx, second, ""), v1alpha1.PromotionDeploying, v1alpha1.DeployingReason)
+		promotion := w.comesTo(ctx, "develop", w.release(second), v1alpha1.PromotionDeploying, v1alpha1.DeployingReason)
 
 		By("in the same words each time that Flux tries")
 		tried := w.made(ctx, "develop").ResourceVersion
@@ -145,7 +151,7 @@ var _ = Describe("What Flux reports", func() {
 
 		w.changes(ctx, func(spec *v1alpha1.ApplicationSpec) { spec.Deploy.Kustomize.Path = flux.MendedPath })
 		w.runs(ctx, "main", second)
-		w.finishes(ctx, &promotion, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+		w.reaches(ctx, &promotion, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 	}, SpecTimeout(specLimit))
 
 	It("begins the soak anew after an unhealthy spell", func(ctx SpecContext) {
@@ -155,7 +161,7 @@ var _ = Describe("What Flux reports", func() {
 		w.waits(ctx, "main", "soak until ")
 		Expect(fluxStub.Find(ctx, first, flux.Unhealthy)).To(Succeed())
 		w.waits(ctx, "main", "soak, while "+string(w.env("develop"))+" is not healthy")
-		proven := w.ledger(ctx, "develop", w.release(ctx, first, "")).ProvenAt.Time
+		proven := w.ledger(ctx, "develop", w.release(first)).ProvenAt.Time
 		Eventually(time.Now).WithContext(ctx).Should(BeTemporally(">", proven.Add(soak)), "the soak would be over by now")
 		w.staysEmpty(ctx, "main")
 
@@ -163,7 +169,7 @@ var _ = Describe("What Flux reports", func() {
 		Expect(fluxStub.Find(ctx, first, flux.Healthy)).To(Succeed())
 		w.waits(ctx, "main", "soak until ")
 		w.runs(ctx, "main", first)
-		promotion := w.ends(ctx, "main", w.release(ctx, first, ""), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+		promotion := w.comesTo(ctx, "main", w.release(first), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 		Expect(promotion.Status.DeployStartedAt.Time).NotTo(BeTemporally("<", recovered.Add(soak)))
 	}, SpecTimeout(specLimit))
 })
@@ -250,7 +256,7 @@ var _ = Describe("What Mainstem makes in Flux", func() {
 		Expect(after.Generation).To(Equal(before.Generation))
 		Expect(after.Spec).To(Equal(before.Spec))
 		Expect(after.Annotations).To(Equal(before.Annotations))
-		Expect(w.ledger(ctx, "develop", w.release(ctx, first, "")).ProvenAt).NotTo(BeNil())
+		Expect(w.ledger(ctx, "develop", w.release(first)).ProvenAt).NotTo(BeNil())
 
 		second := w.commit("main", "second")
 		w.runs(ctx, "main", second)
@@ -388,7 +394,7 @@ func (w *world) installs(ctx context.Context, app *v1alpha1.Application, commit 
 	environment := &v1alpha1.Environment{}
 	Expect(admin.Get(ctx, client.ObjectKey{Name: string(w.env("develop"))}, environment)).To(Succeed())
 	release := &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Commit: commit, Branch: "main"}}
-	release.Name = w.release(ctx, commit, "")
+	release.Name = w.release(commit)
 	scope := render.Scope{Application: app, Environment: environment, Entry: &app.Spec.Environments[0], Release: release,
 		Instance: instance, Credential: render.CredentialToken}
 	kustomization, err := render.Kustomization(scope)

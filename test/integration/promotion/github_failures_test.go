@@ -5,7 +5,6 @@ package promotion
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -186,15 +185,6 @@ func (w *world) reachableSince(ctx context.Context) metav1.Time {
 		}
 	}
 	return metav1.Time{}
-}
-
-// kick asks for a look in Flux's way and waits until it is over.
-func (w *world) kick(ctx context.Context) {
-	GinkgoHelper()
-	value := fmt.Sprintf("%s-%d", w.read(ctx).ResourceVersion, GinkgoRandomSeed())
-	patch := fmt.Sprintf(`{"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": %q}}}`, value)
-	Expect(admin.Patch(ctx, w.read(ctx), client.RawPatch("application/merge-patch+json", []byte(patch)))).To(Succeed())
-	Eventually(func() string { return w.read(ctx).Status.LastHandledReconcileAt }).WithContext(ctx).Should(Equal(value))
 }
 
 // journal keeps when the world's repository was asked for from now on.

@@ -42,7 +42,7 @@ func restoresSecret(ctx context.Context, r *running) { r.secret(ctx, tokenSecret
 
 func writesURL(name string) func(context.Context, *running) {
 	return func(ctx context.Context, r *running) {
-		r.amend(ctx, func(spec *v1alpha1.ApplicationSpec) {
+		r.changes(ctx, func(spec *v1alpha1.ApplicationSpec) {
 			spec.Repository.URL = github.URL() + "/acme/" + strings.ReplaceAll(name, "#", r.suffix)
 		})
 	}

@@ -39,9 +39,9 @@ func lists(entries string) func(context.Context, *running) {
 	return func(ctx context.Context, r *running) { r.list(ctx, developOnly+entries) }
 }
 
-// has is a platform with an Environment main.
+// has is a platform with an Environment main that says this.
 func has(spec string) func(context.Context, *running) {
-	return func(ctx context.Context, r *running) { r.platform(ctx, "main", spec) }
+	return func(ctx context.Context, r *running) { r.environment(ctx, "main", spec) }
 }
 
 var _ = Describe("A mistake", func() {
@@ -76,8 +76,8 @@ var _ = Describe("A mistake", func() {
 		}),
 		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: func(ctx context.Context, r *running) {
-				r.platform(ctx, "staging", `after: [develop#]`)
-				r.platform(ctx, "main", `after: [staging#]`)
+				r.environment(ctx, "staging", `after: [develop#]`)
+				r.environment(ctx, "main", `after: [staging#]`)
 			},
 			entries: `- {name: main#}`,
 			reason:  v1alpha1.UpstreamMissingReason, words: []string{"main#", "staging#", "add staging#"},
@@ -91,8 +91,8 @@ var _ = Describe("A mistake", func() {
 		}),
 		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: func(ctx context.Context, r *running) {
-				r.platform(ctx, "main", `after: [staging#]`)
-				r.platform(ctx, "staging", `after: [main#]`)
+				r.environment(ctx, "main", `after: [staging#]`)
+				r.environment(ctx, "staging", `after: [main#]`)
 			},
 			entries: "- {name: main#}\n- {name: staging#}",
 			reason:  v1alpha1.CycleReason, words: []string{"main# → staging# → main#", "take one of them out"},
@@ -157,8 +157,7 @@ var _ = Describe("A mistake", func() {
 			entries:  `- {name: main#, source: {release: {semver: "newest, please"}}}`,
 			reason:   v1alpha1.InvalidSemverReason, words: []string{"source.release.semver", "newest, please", "write one such as"},
 			mend: func(ctx context.Context, r *running) {
-				_, err := r.repository.PublishRelease(release("v1.0.0", r.repository.Head("develop")))
-				Expect(err).NotTo(HaveOccurred())
+				r.publish("v1.0.0", r.repository.Head("develop"))
 				r.list(ctx, developOnly+`- {name: main#, source: {release: {semver: ">=1.0.0"}}}`)
 			},
 		}),
@@ -190,8 +189,8 @@ var _ = Describe("A mistake", func() {
 		}),
 		Entry(nil, SpecTimeout(specLimit), mistake{
 			platform: func(ctx context.Context, r *running) {
-				r.platform(ctx, "staging", `{after: [develop#], gates: [{name: ask, approval: {}}]}`)
-				r.platform(ctx, "main", `after: [develop#]`)
+				r.environment(ctx, "staging", `{after: [develop#], gates: [{name: ask, approval: {}}]}`)
+				r.environment(ctx, "main", `after: [develop#]`)
 			},
 			entries: "- {name: staging#, source: {branch: main}, pullRequest: {}}\n- {name: main#, source: {branch: main}, pullRequest: {}}",
 			reason:  v1alpha1.PromotionBranchSharedReason, words: []string{"branch main", "staging#", "use another branch"},
@@ -206,7 +205,7 @@ var _ = Describe("A mistake", func() {
 			Interval: *everySecond(), Prune: true, Path: "./mine", SourceRef: kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "mine"},
 		}}
 		create(ctx, theirs)
-		r.platform(ctx, "main", `after: [develop#]`)
+		r.environment(ctx, "main", `after: [develop#]`)
 		r.list(ctx, developOnly+`- {name: main#}`)
 		r.refused(ctx, v1alpha1.TargetConflictReason, "Kustomization "+name, r.namespace, "rename or delete")
 
@@ -269,12 +268,12 @@ var _ = Describe("A mistake", func() {
 
 	It("about a branch that a GitHub release is not on is told beside Accepted, and keeps only that release out", func(ctx SpecContext) {
 		r := newRunning(ctx)
-		r.platform(ctx, "main", `{}`)
+		r.environment(ctx, "main", `{}`)
 		side, err := r.repository.Commit("side", "aside", "ada", map[string]string{"aside": "aside"})
 		Expect(err).NotTo(HaveOccurred())
 		r.publish("v1.0.0", side)
 		r.list(ctx, developOnly+`- {name: main#, source: {release: {}}, deploy: {kustomize: {targetNamespace: "main-${branch}"}}}`)
-		r.waits(ctx, "main", "deploy uses ${branch}, which "+r.release(ctx, side, "v1.0.0")+" does not have")
+		r.waits(ctx, "main", "deploy uses ${branch}, which "+r.release(side, "v1.0.0")+" does not have")
 		accepted := apimeta.FindStatusCondition(r.state(ctx, "main").Conditions, v1alpha1.AcceptedCondition)
 		Expect(accepted).To(And(HaveField("Status", metav1.ConditionTrue), HaveField("Reason", v1alpha1.VersionMissingReason),
 			HaveField("Message", ContainSubstring("push it to a branch that the Application follows, or use ${tag}"))))
@@ -316,7 +315,7 @@ var _ = Describe("An Environment", func() {
 		w := newWorld(ctx)
 		first := w.firstCommit()
 		w.environment(ctx, "develop", "")
-		w.platform(ctx, "main", `{after: [develop#]}`)
+		w.environment(ctx, "main", `{after: [develop#]}`)
 		w.declare(ctx, guarded)
 		w.runs(ctx, "main", first)
 		w.runs(ctx, "main", w.commit("develop", "second"))
@@ -333,7 +332,7 @@ var _ = Describe("An Environment", func() {
 			promotions := w.promotions(ctx, "main")
 			g.Expect(promotions).To(HaveLen(3))
 			g.Expect(promotions).To(ContainElement(And(
-				HaveField("Spec.Release", w.release(ctx, third, "")),
+				HaveField("Spec.Release", w.release(third)),
 				HaveField("Status.Phase", v1alpha1.PromotionCancelled),
 				HaveField("Status.Reason", v1alpha1.EnvironmentGoneReason),
 				HaveField("Status.Message", ContainSubstring(string(w.env("main")))))))
@@ -342,7 +341,7 @@ var _ = Describe("An Environment", func() {
 		Expect(w.state(ctx, "main").Current.Healthy).To(Equal(metav1.ConditionTrue))
 
 		By("going on once it is there again")
-		w.platform(ctx, "main", `{after: [develop#]}`)
+		w.environment(ctx, "main", `{after: [develop#]}`)
 		fourth := w.commit("develop", "fourth")
 		w.runs(ctx, "main", fourth)
 	}, SpecTimeout(specLimit))
@@ -352,7 +351,7 @@ var _ = Describe("An Environment", func() {
 		first := w.firstCommit()
 		w.tier(ctx, "prod")
 		w.environment(ctx, "develop", "")
-		w.platform(ctx, "main", `{after: [develop#], allowedNamespaces: {from: Selector, selector: {matchLabels: {tier: prod}}}}`)
+		w.environment(ctx, "main", `{after: [develop#], allowedNamespaces: {from: Selector, selector: {matchLabels: {tier: prod}}}}`)
 		w.declare(ctx, guarded)
 		w.runs(ctx, "main", first)
 		running, err := w.kustomization(ctx, "main")
@@ -375,7 +374,7 @@ var _ = Describe("An Environment", func() {
 
 // applies says what Flux applies for an environment, from the next time that it looks.
 func (w *world) applies(env string, targets ...string) {
-	fluxStub.Applies(types.NamespacedName{Namespace: w.namespace, Name: render.KustomizationName(w.app, w.env(env))}, targets...)
+	fluxStub.Applies(types.NamespacedName{Namespace: w.namespace, Name: render.KustomizationName(w.app.Name, w.env(env))}, targets...)
 }
 
 // guard gives an Environment one more gate.

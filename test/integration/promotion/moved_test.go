@@ -5,7 +5,6 @@ package promotion
 
 import (
 	"net/http"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -27,7 +26,7 @@ var _ = Describe("The surprise", func() {
 		asked := r.counts(func(request *http.Request) bool { return request.Method != http.MethodGet })
 		r.environment(ctx, "main", "", "develop")
 		r.list(ctx, withPullRequest)
-		stalled := r.ends(ctx, "main", r.release(ctx, r.sha, ""), v1alpha1.PromotionPending, v1alpha1.RepositoryArchivedReason)
+		stalled := r.comesTo(ctx, "main", r.release(r.sha), v1alpha1.PromotionPending, v1alpha1.RepositoryArchivedReason)
 		Expect(apimeta.IsStatusConditionTrue(stalled.Status.Conditions, v1alpha1.StalledCondition)).To(BeTrue())
 		r.waits(ctx, "main", "the repository is archived, so that no pull request can be opened or merged: unarchive it")
 
@@ -47,16 +46,14 @@ var _ = Describe("The surprise", func() {
 
 	It("of archiving the repository in the moment of a merge is told in the same words", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
-		w.opensOrRuns(ctx, first)
 		second := w.write("develop", "second", "second")
 		w.opens(ctx, "main", 1, second)
-		github.Inject(emulator.Fault{Kind: emulator.Slow, Method: http.MethodPut, Times: 1, Delay: 2 * time.Second,
-			PathPrefix: "/repos/" + w.repository.FullName() + "/pulls/1/merge"})
-		DeferCleanup(github.ClearFaults)
+		there, goOn := w.holdsUp(1)
 		w.pass(second, "build")
-		Eventually(func() int { return github.Struck(emulator.Slow) }).WithContext(ctx).Should(Equal(1), "the merge is on its way")
+		Eventually(there).WithContext(ctx).Should(BeClosed(), w.told(ctx))
 		w.repository.Archive()
-		w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionPending, v1alpha1.RepositoryArchivedReason)
+		goOn()
+		w.comesTo(ctx, "main", w.release(second), v1alpha1.PromotionPending, v1alpha1.RepositoryArchivedReason)
 		w.remarks(ctx, v1alpha1.RepositoryArchivedReason, "archived", "unarchive it")
 		w.staysAt(ctx, "main", first)
 
@@ -107,7 +104,7 @@ var _ = Describe("The surprise", func() {
 		r.runs(ctx, "main", r.merges(ctx, 1))
 		Expect(r.repository.PullRequests()).To(HaveLen(1))
 
-		r.amend(ctx, func(spec *v1alpha1.ApplicationSpec) {
+		r.changes(ctx, func(spec *v1alpha1.ApplicationSpec) {
 			spec.Repository.URL = github.URL() + "/heirs" + r.suffix + "/app" + r.suffix
 		})
 		r.unremarkable(ctx)

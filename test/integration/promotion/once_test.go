@@ -40,8 +40,7 @@ func (w *world) escort(ctx context.Context, sha string) (merge string) {
 	Eventually(func() bool { return merged(w.repository, sha) }).WithContext(ctx).Should(BeTrue(), w.told(ctx))
 	merge = w.repository.PullRequests()[0].MergeSHA
 	w.runs(ctx, "main", merge)
-	_, err := w.repository.PublishRelease(release("v1.0.0", merge))
-	Expect(err).NotTo(HaveOccurred())
+	w.publish("v1.0.0", merge)
 	w.runs(ctx, "production", merge)
 	w.settles(ctx, sha, "main", "success")
 	for _, env := range []string{"main", "production"} {

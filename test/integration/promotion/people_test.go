@@ -22,7 +22,7 @@ import (
 
 const signOff = "gates: [{name: sign-off, approval: {required: 1}}]"
 
-// twoStages is a world whose main comes after develop and gets the very commit; main has these gates.
+// twoStages is a world whose main comes after develop and gets the very commit; main is the YAML of that Environment's spec.
 func twoStages(ctx context.Context, main string) (w *world, first string) {
 	GinkgoHelper()
 	w = newWorld(ctx)
@@ -58,7 +58,7 @@ var _ = Describe("An approval", func() {
 		_, err = anna.decides(ctx, promotion, v1alpha1.DecisionApprove)
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", sha)
-		gates := w.ends(ctx, "main", w.release(ctx, sha, ""), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason).Status.Gates
+		gates := w.comesTo(ctx, "main", w.release(sha), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason).Status.Gates
 		Expect(gates).To(ContainElement(And(HaveField("Name", "environment/sign-off"), HaveField("Message", "approved by "+anna.Name))))
 	}, SpecTimeout(specLimit))
 
@@ -111,7 +111,7 @@ var _ = Describe("An approval", func() {
 		w, sha := twoStages(ctx, "promotion: Manual\n"+signOff)
 		w.runs(ctx, "develop", sha)
 		paula := w.person(ctx, "paula", "promote", "approve")
-		promotion, err := paula.promotes(ctx, "main", w.release(ctx, sha, ""))
+		promotion, err := paula.promotes(ctx, "main", w.release(sha))
 		Expect(err).NotTo(HaveOccurred())
 		_, err = paula.decides(ctx, *promotion, v1alpha1.DecisionApprove)
 		Expect(err).NotTo(HaveOccurred())
@@ -128,11 +128,11 @@ var _ = Describe("An approval", func() {
 		anna := w.person(ctx, "anna", "approve")
 		_, err := anna.decides(ctx, w.asks(ctx, "main", first), v1alpha1.DecisionReject)
 		Expect(err).NotTo(HaveOccurred())
-		ended := w.ends(ctx, "main", w.release(ctx, first, ""), v1alpha1.PromotionCancelled, v1alpha1.RejectedReason)
+		ended := w.comesTo(ctx, "main", w.release(first), v1alpha1.PromotionCancelled, v1alpha1.RejectedReason)
 		Expect(ended.Status.Message).To(Equal("rejected by " + anna.Name + ": looked at it"))
 		w.staysEmpty(ctx, "main")
 		Expect(w.promotions(ctx, "main")).To(HaveLen(1))
-		Expect(w.ledger(ctx, "main", w.release(ctx, first, "")).Reason).To(Equal(v1alpha1.RejectedReason))
+		Expect(w.ledger(ctx, "main", w.release(first)).Reason).To(Equal(v1alpha1.RejectedReason))
 
 		By("letting a newer one in")
 		second := w.commit("main", "second")
@@ -147,7 +147,7 @@ var _ = Describe("An approval", func() {
 		By("superseding one that nobody has approved")
 		second := w.commit("main", "second")
 		approved := w.asks(ctx, "main", second)
-		w.ends(ctx, "main", w.release(ctx, first, ""), v1alpha1.PromotionSuperseded, v1alpha1.SupersededReason)
+		w.comesTo(ctx, "main", w.release(first), v1alpha1.PromotionSuperseded, v1alpha1.SupersededReason)
 
 		_, err := w.person(ctx, "anna", "approve").decides(ctx, approved, v1alpha1.DecisionApprove)
 		Expect(err).NotTo(HaveOccurred())
@@ -174,7 +174,7 @@ var _ = Describe("A Hold", func() {
 			what, namespace string
 			with            func(*v1alpha1.HoldSpec)
 		}{
-			{"the Application", w.namespace, func(spec *v1alpha1.HoldSpec) { spec.Application = w.app }},
+			{"the Application", w.namespace, func(spec *v1alpha1.HoldSpec) { spec.Application = w.app.Name }},
 			{"the namespace", w.namespace, func(*v1alpha1.HoldSpec) {}},
 			{"everybody", "mainstem-system", func(*v1alpha1.HoldSpec) {}},
 		} {
@@ -217,11 +217,11 @@ var _ = Describe("A Hold", func() {
 		_, err = paula.holds(ctx, w.namespace, "main")
 		Expect(err).To(MatchError(ContainSubstring("ask for the verb hold on environments.mainstem.dev/" + string(w.env("main")))))
 		Expect(paula.Client.Delete(ctx, hold)).To(MatchError(ContainSubstring("may not resume Environment")))
-		_, err = paula.promotes(ctx, "main", w.release(ctx, second, ""), bypassing("hold"))
+		_, err = paula.promotes(ctx, "main", w.release(second), bypassing("hold"))
 		Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%v", err)
 
 		w.runs(ctx, "main", second)
-		promotion := w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+		promotion := w.comesTo(ctx, "main", w.release(second), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 		Expect(promotion.Status.DeployStartedAt.Time).NotTo(BeTemporally("<", until.Time))
 	}, SpecTimeout(specLimit))
 })
@@ -237,19 +237,19 @@ var _ = Describe("A Promotion by hand", func() {
 		paula := w.person(ctx, "paula", "promote")
 
 		By("as a rollback")
-		_, err := paula.promotes(ctx, "main", w.release(ctx, second, ""), rollingBack)
+		_, err := paula.promotes(ctx, "main", w.release(second), rollingBack)
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", second)
-		w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+		w.comesTo(ctx, "main", w.release(second), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 		w.staysAt(ctx, "main", second)
-		Expect(w.ledger(ctx, "main", w.release(ctx, third, "")).Reason).To(Equal(v1alpha1.RolledBackReason))
+		Expect(w.ledger(ctx, "main", w.release(third)).Reason).To(Equal(v1alpha1.RolledBackReason))
 
 		By("as a promotion of something older")
-		_, err = paula.promotes(ctx, "main", w.release(ctx, first, ""))
+		_, err = paula.promotes(ctx, "main", w.release(first))
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", first)
 		w.staysAt(ctx, "main", first)
-		Expect(w.ledger(ctx, "main", w.release(ctx, second, "")).Reason).To(Equal(v1alpha1.RolledBackReason))
+		Expect(w.ledger(ctx, "main", w.release(second)).Reason).To(Equal(v1alpha1.RolledBackReason))
 		Expect(w.state(ctx, "develop").Current).To(HaveField("Commit", third), "what is upstream stays")
 
 		By("letting a newer release go on")
@@ -257,7 +257,7 @@ var _ = Describe("A Promotion by hand", func() {
 		w.runs(ctx, "main", fourth)
 
 		By("refusing to go back to what never ran here")
-		_, err = paula.promotes(ctx, "develop", w.release(ctx, first, ""), rollingBack)
+		_, err = paula.promotes(ctx, "develop", w.release(first), rollingBack)
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "develop", first)
 		holly := w.person(ctx, "holly", "hold")
@@ -265,21 +265,21 @@ var _ = Describe("A Promotion by hand", func() {
 		Expect(err).NotTo(HaveOccurred())
 		fifth := w.commit("main", "fifth")
 		automatic := w.asks(ctx, "main", fifth)
-		back, err := paula.promotes(ctx, "main", w.release(ctx, fifth, ""), rollingBack)
+		back, err := paula.promotes(ctx, "main", w.release(fifth), rollingBack)
 		Expect(err).NotTo(HaveOccurred())
-		refused := w.finishes(ctx, back, v1alpha1.PromotionCancelled, v1alpha1.NotProvenHereReason)
+		refused := w.reaches(ctx, back, v1alpha1.PromotionCancelled, v1alpha1.NotProvenHereReason)
 		Expect(refused.Status.Message).To(ContainSubstring("promote it without rollback"))
 		Expect(holly.Client.Delete(ctx, held)).To(Succeed())
 		w.runs(ctx, "main", fifth)
-		w.finishes(ctx, &automatic, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+		w.reaches(ctx, &automatic, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 	}, SpecTimeout(specLimit))
 
 	It("tries what failed again, and has Flux look at once, although nothing else is to change", func(ctx SpecContext) {
 		w, first := twoStages(ctx, "")
 		w.runs(ctx, "main", first)
 		second := w.found(ctx, "second", flux.Unhealthy)
-		release := w.release(ctx, second, "")
-		failed := w.ends(ctx, "develop", release, v1alpha1.PromotionFailed, v1alpha1.FluxFailedReason)
+		release := w.release(second)
+		failed := w.comesTo(ctx, "develop", release, v1alpha1.PromotionFailed, v1alpha1.FluxFailedReason)
 		before := w.made(ctx, "develop")
 		Expect(before.Annotations).To(HaveKeyWithValue(v1alpha1.PromotionAnnotation, failed.Name))
 
@@ -293,7 +293,7 @@ var _ = Describe("A Promotion by hand", func() {
 		Expect(fluxStub.Find(ctx, second, flux.Busy)).To(Succeed()) // It takes its time, now that it is asked again.
 		again, err := w.person(ctx, "paula", "promote").promotes(ctx, "develop", release)
 		Expect(err).NotTo(HaveOccurred())
-		w.finishes(ctx, again, v1alpha1.PromotionDeploying, v1alpha1.DeployingReason)
+		w.reaches(ctx, again, v1alpha1.PromotionDeploying, v1alpha1.DeployingReason)
 		Eventually(func() map[string]string { return w.made(ctx, "develop").Annotations }).WithContext(ctx).Should(And(
 			HaveKeyWithValue(meta.ReconcileRequestAnnotation, again.Name), HaveKeyWithValue(v1alpha1.PromotionAnnotation, again.Name)))
 		Expect(w.made(ctx, "develop")).To(And(HaveField("Spec", before.Spec), HaveField("Generation", before.Generation)))
@@ -303,7 +303,7 @@ var _ = Describe("A Promotion by hand", func() {
 		Expect(w.made(ctx, "develop").ResourceVersion).To(Equal(settled), "it asks once")
 
 		Expect(fluxStub.Find(ctx, second, flux.Healthy)).To(Succeed())
-		w.finishes(ctx, again, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+		w.reaches(ctx, again, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 		w.runs(ctx, "main", second)
 	}, SpecTimeout(specLimit))
 
@@ -320,7 +320,7 @@ var _ = Describe("A Promotion by hand", func() {
 		w.runs(ctx, "main", first)
 		hotfix := w.write("main", "hotfix", "hotfix")
 		w.waits(ctx, "main", "is not proven in "+string(w.env("develop")))
-		release := w.release(ctx, hotfix, "")
+		release := w.release(hotfix)
 
 		_, err := w.person(ctx, "bob", "promote").promotes(ctx, "main", release, bypassing("proven"))
 		Expect(err).To(MatchError(ContainSubstring("ask for the verb bypass on environments.mainstem.dev/" + string(w.env("main")))))
@@ -348,41 +348,41 @@ var _ = Describe("A Promotion by hand", func() {
 		w.submit(ctx, other.draft("- {name: develop#, source: {branch: main}}"))
 		other.runs(ctx, "develop", first)
 		paula := w.person(ctx, "paula", "promote")
-		for _, release := range []string{"podinfo-000000000000", "podinfo-ffffffffffff", other.release(ctx, first, "")} {
+		for _, release := range []string{"podinfo-000000000000", "podinfo-ffffffffffff", other.release(first)} {
 			_, err := paula.promotes(ctx, "main", release)
 			Expect(err).NotTo(HaveOccurred())
-			ended := w.ends(ctx, "main", release, v1alpha1.PromotionCancelled, v1alpha1.ReleaseNotFoundReason)
+			ended := w.comesTo(ctx, "main", release, v1alpha1.PromotionCancelled, v1alpha1.ReleaseNotFoundReason)
 			Expect(ended.Status.Message).To(Equal(
 				"Application podinfo has no Release " + release + ": see kubectl get releases, and create a Promotion of one of them"))
 		}
 
 		By("past a gate that is not there")
 		bold := w.person(ctx, "bold", "promote", "bypass")
-		mistyped, err := bold.promotes(ctx, "main", w.release(ctx, first, ""), bypassing("proven", "environment/sign-of"))
+		mistyped, err := bold.promotes(ctx, "main", w.release(first), bypassing("proven", "environment/sign-of"))
 		Expect(err).NotTo(HaveOccurred())
-		refused := w.finishes(ctx, mistyped, v1alpha1.PromotionCancelled, v1alpha1.GateNotFoundReason)
+		refused := w.reaches(ctx, mistyped, v1alpha1.PromotionCancelled, v1alpha1.GateNotFoundReason)
 		Expect(refused.Status.Message).To(And(ContainSubstring("environment/sign-of, which is no gate"), ContainSubstring("one of environment/sign-off, proven")))
 
 		By("into an Environment that the Application does not list")
-		lost, err := paula.promotes(ctx, "nowhere", w.release(ctx, first, ""))
+		lost, err := paula.promotes(ctx, "nowhere", w.release(first))
 		Expect(err).NotTo(HaveOccurred())
-		refused = w.finishes(ctx, lost, v1alpha1.PromotionCancelled, v1alpha1.EnvironmentGoneReason)
+		refused = w.reaches(ctx, lost, v1alpha1.PromotionCancelled, v1alpha1.EnvironmentGoneReason)
 		Expect(refused.Status.Message).To(Equal("the Application does not list Environment " + string(w.env("nowhere"))))
 
 		By("for an Application that is not there either")
 		_, err = paula.promotes(ctx, "main", "gone-000000000000", func(spec *v1alpha1.PromotionSpec) { spec.Application = "gone" })
 		Expect(err).NotTo(HaveOccurred())
-		ended := w.called("gone").ends(ctx, "main", "gone-000000000000", v1alpha1.PromotionCancelled, v1alpha1.ApplicationGoneReason)
+		ended := w.called("gone").comesTo(ctx, "main", "gone-000000000000", v1alpha1.PromotionCancelled, v1alpha1.ApplicationGoneReason)
 		Expect(ended.Status.Message).To(ContainSubstring("there is no Application gone in namespace " + w.namespace))
 
 		By("in nobody's name but one's own")
-		_, err = paula.promotes(ctx, "main", w.release(ctx, first, ""), func(spec *v1alpha1.PromotionSpec) { spec.RequestedBy = apiserver.Operator })
+		_, err = paula.promotes(ctx, "main", w.release(first), func(spec *v1alpha1.PromotionSpec) { spec.RequestedBy = apiserver.Operator })
 		Expect(err).To(MatchError(ContainSubstring("promote in your own name")))
 
 		By("without taking the place of what waits")
 		w.staysEmpty(ctx, "main")
 		_, err = w.person(ctx, "anna", "approve").decides(ctx, automatic, v1alpha1.DecisionApprove)
 		Expect(err).NotTo(HaveOccurred())
-		w.finishes(ctx, &automatic, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+		w.reaches(ctx, &automatic, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 	}, SpecTimeout(specLimit))
 })

@@ -5,8 +5,9 @@ package promotion
 
 import (
 	"context"
+	"fmt"
 	"net/http"
-	"time"
+	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -18,7 +19,8 @@ import (
 
 const ciGate = "gates: [{name: ci, checks: {required: [build]}}]"
 
-// throughPullRequests is a world whose main is fed by pull requests from develop and has these gates. Both branches are at first.
+// throughPullRequests is a world whose main is fed by pull requests from develop and runs the first commit, as CI has passed on that.
+// Main is the YAML of that Environment's spec.
 func throughPullRequests(ctx context.Context, main string) (w *world, first string) {
 	GinkgoHelper()
 	w = newWorld(ctx)
@@ -29,15 +31,32 @@ func throughPullRequests(ctx context.Context, main string) (w *world, first stri
 - {name: develop#, source: {branch: develop}}
 - {name: main#, source: {branch: main}, pullRequest: {labels: [promotion]}}
 `)
+	w.pass(first, "build")
+	w.runs(ctx, "main", first)
 	return w, first
+}
+
+// holdsUp keeps the merge of a pull request on its way to GitHub until it is to go on. It says when the merge is there.
+func (w *world) holdsUp(number int) (there <-chan struct{}, goOn func()) {
+	arrived, until := make(chan struct{}), make(chan struct{})
+	goOn = sync.OnceFunc(func() { close(until) })
+	github.Inject(emulator.Fault{Kind: emulator.Slow, Times: 1, Until: until, Match: func(r *http.Request) bool {
+		is := r.Method == http.MethodPut && r.URL.Path == fmt.Sprintf("%s/pulls/%d/merge", w.path(), number)
+		if is {
+			close(arrived)
+		}
+		return is
+	}})
+	DeferCleanup(github.ClearFaults)
+	DeferCleanup(goOn)
+	return arrived, goOn
 }
 
 const promotionBranch = "mainstem/" + instance + "/main"
 
 var _ = Describe("A promotion pull request", func() {
 	It("is not needed where the base has the content already", func(ctx SpecContext) {
-		w, first := throughPullRequests(ctx, "")
-		w.runs(ctx, "main", first)
+		w, _ := throughPullRequests(ctx, "")
 
 		By("as a merge by hand of what is proven")
 		second := w.write("develop", "second", "second")
@@ -48,9 +67,7 @@ var _ = Describe("A promotion pull request", func() {
 	}, SpecTimeout(specLimit))
 
 	It("says what it promotes and how its gates stand, follows the newest, and merges when they pass", func(ctx SpecContext) {
-		w, first := throughPullRequests(ctx, ciGate)
-		w.pass(first, "build")
-		w.runs(ctx, "main", first)
+		w, _ := throughPullRequests(ctx, ciGate)
 		second := w.write("develop", "Add the second page", "second")
 		pull := w.opens(ctx, "main", 1, second)
 		Expect(pull).To(And(HaveField("HeadRef", promotionBranch), HaveField("BaseRef", "main"), HaveField("Author", "mainstem-bot")))
@@ -62,7 +79,7 @@ var _ = Describe("A promotion pull request", func() {
 		By("being moved to what comes after")
 		third := w.write("develop", "Add the third page", "third")
 		pull = w.opens(ctx, "main", 1, third)
-		w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionSuperseded, v1alpha1.SupersededReason)
+		w.comesTo(ctx, "main", w.release(second), v1alpha1.PromotionSuperseded, v1alpha1.SupersededReason)
 		Eventually(func() string { pull, _ = w.repository.PullRequest(1); return pull.Body }).WithContext(ctx).Should(And(
 			ContainSubstring("Add the second page"), ContainSubstring("Add the third page"), ContainSubstring(third[:12])))
 		w.pass(second, "build")
@@ -85,8 +102,6 @@ var _ = Describe("A promotion pull request", func() {
 
 	It("that a person merges too early is merged, and deployed once the gates pass", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
-		w.pass(first, "build")
-		w.runs(ctx, "main", first)
 		second := w.write("develop", "second", "second")
 		w.opens(ctx, "main", 1, second)
 		merge, err := w.repository.MergePullRequest(1, emulator.MergeCommit, "ada")
@@ -101,9 +116,7 @@ var _ = Describe("A promotion pull request", func() {
 	}, SpecTimeout(specLimit))
 
 	It("that a person squashes is deployed as what it became", func(ctx SpecContext) {
-		w, first := throughPullRequests(ctx, ciGate)
-		w.pass(first, "build")
-		w.runs(ctx, "main", first)
+		w, _ := throughPullRequests(ctx, ciGate)
 		second := w.write("develop", "second", "second")
 		w.opens(ctx, "main", 1, second)
 		squashed, err := w.repository.MergePullRequest(1, emulator.Squash, "ada")
@@ -120,23 +133,21 @@ var _ = Describe("A promotion pull request", func() {
 
 	It("that a person closes declines its release, until a person promotes it", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
-		w.pass(first, "build")
-		w.runs(ctx, "main", first)
 		second := w.write("develop", "second", "second")
 		w.opens(ctx, "main", 1, second)
 		Expect(w.repository.ClosePullRequest(1, "ada")).To(Succeed())
-		w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionCancelled, v1alpha1.DeclinedReason)
+		w.comesTo(ctx, "main", w.release(second), v1alpha1.PromotionCancelled, v1alpha1.DeclinedReason)
 		Expect(w.repository.Head(promotionBranch)).To(BeEmpty(), "nobody needs the branch any more")
 		w.pass(second, "build")
 		w.staysAt(ctx, "main", first)
 		Expect(w.repository.PullRequests()).To(HaveLen(1))
 		Expect(w.state(ctx, "main").WaitingFor).To(ContainSubstring("was rejected here (Declined)"), w.told(ctx))
 
-		_, err := w.person(ctx, "paula", "promote").promotes(ctx, "main", w.release(ctx, second, ""))
+		_, err := w.person(ctx, "paula", "promote").promotes(ctx, "main", w.release(second))
 		Expect(err).NotTo(HaveOccurred())
 		merge := w.merges(ctx, 2)
 		w.runs(ctx, "main", merge)
-		Eventually(func() v1alpha1.LedgerEntry { return w.ledger(ctx, "main", w.release(ctx, second, "")) }).WithContext(ctx).Should(HaveField("RejectedAt", BeNil()))
+		Eventually(func() v1alpha1.LedgerEntry { return w.ledger(ctx, "main", w.release(second)) }).WithContext(ctx).Should(HaveField("RejectedAt", BeNil()))
 
 		By("and a newer one goes by itself")
 		third := w.write("develop", "third", "third")
@@ -146,13 +157,12 @@ var _ = Describe("A promotion pull request", func() {
 	}, SpecTimeout(specLimit))
 
 	It("is withdrawn with its branch, once, when its promotion is rejected or its entry goes", func(ctx SpecContext) {
-		w, first := throughPullRequests(ctx, ciGate)
-		w.opensOrRuns(ctx, first)
+		w, _ := throughPullRequests(ctx, ciGate)
 		second := w.write("develop", "second", "second")
 		w.opens(ctx, "main", 1, second)
 		_, err := w.person(ctx, "anna", "approve").decides(ctx, w.asks(ctx, "main", second), v1alpha1.DecisionReject)
 		Expect(err).NotTo(HaveOccurred())
-		ended := w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionCancelled, v1alpha1.RejectedReason)
+		ended := w.comesTo(ctx, "main", w.release(second), v1alpha1.PromotionCancelled, v1alpha1.RejectedReason)
 		Expect(ended.Status.PullRequest).To(HaveField("State", v1alpha1.PullRequestClosed))
 		pull, _ := w.repository.PullRequest(1)
 		Expect(pull).To(And(HaveField("State", "closed"), HaveField("Merged", false)))
@@ -162,7 +172,7 @@ var _ = Describe("A promotion pull request", func() {
 		third := w.write("develop", "third", "third")
 		w.opens(ctx, "main", 2, third)
 		w.changes(ctx, func(spec *v1alpha1.ApplicationSpec) { spec.Environments = spec.Environments[:1] })
-		w.ends(ctx, "main", w.release(ctx, third, ""), v1alpha1.PromotionCancelled, v1alpha1.EnvironmentGoneReason)
+		w.comesTo(ctx, "main", w.release(third), v1alpha1.PromotionCancelled, v1alpha1.EnvironmentGoneReason)
 		Expect(w.repository.Head(promotionBranch)).To(BeEmpty())
 		w.looksAgain(ctx)
 		effects := github.Effects().In(w.repository.FullName()).By(emulator.SourceAPI)
@@ -171,26 +181,23 @@ var _ = Describe("A promotion pull request", func() {
 	}, SpecTimeout(specLimit))
 
 	It("that a person has pushed to stays with its branch when it is declined", func(ctx SpecContext) {
-		w, first := throughPullRequests(ctx, ciGate)
-		w.opensOrRuns(ctx, first)
+		w, _ := throughPullRequests(ctx, ciGate)
 		second := w.write("develop", "second", "second")
 		w.opens(ctx, "main", 1, second)
 		pushed := w.write(promotionBranch, "one more thing", "more")
-		w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionPending, v1alpha1.BranchMovedReason)
+		w.comesTo(ctx, "main", w.release(second), v1alpha1.PromotionPending, v1alpha1.BranchMovedReason)
 		Expect(w.repository.ClosePullRequest(1, "ada")).To(Succeed())
-		w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionCancelled, v1alpha1.DeclinedReason)
+		w.comesTo(ctx, "main", w.release(second), v1alpha1.PromotionCancelled, v1alpha1.DeclinedReason)
 		w.looksAgain(ctx)
 		Expect(w.repository.Head(promotionBranch)).To(Equal(pushed))
 	}, SpecTimeout(specLimit))
 
 	It("that a person pushes to is left alone until they take it back", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
-		w.pass(first, "build")
-		w.runs(ctx, "main", first)
 		second := w.write("develop", "second", "second")
 		w.opens(ctx, "main", 1, second)
 		pushed := w.write(promotionBranch, "one more thing", "more")
-		promotion := w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionPending, v1alpha1.BranchMovedReason)
+		promotion := w.comesTo(ctx, "main", w.release(second), v1alpha1.PromotionPending, v1alpha1.BranchMovedReason)
 		Expect(promotion.Status.Message).To(ContainSubstring("somebody pushed " + pushed[:7]))
 		Expect(apimeta.IsStatusConditionTrue(promotion.Status.Conditions, v1alpha1.StalledCondition)).To(BeTrue())
 		w.pass(second, "build")
@@ -204,7 +211,6 @@ var _ = Describe("A promotion pull request", func() {
 
 	It("waits in GitHub's words while GitHub does not merge, and goes on by itself", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, "")
-		w.runs(ctx, "main", first)
 		Expect(w.repository.Protect("main", emulator.Protection{RequiredApprovals: 1})).To(Succeed())
 		second := w.write("develop", "second", "second")
 		w.opens(ctx, "main", 1, second)
@@ -218,7 +224,6 @@ var _ = Describe("A promotion pull request", func() {
 
 	It("is one for a base: another Application there is not accepted", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
-		w.opensOrRuns(ctx, first)
 		other := w.called("second") // Of two that are made in the same second, the first by name is the first.
 		w.submit(ctx, other.draft(`
 - {name: develop#, source: {branch: develop}}
@@ -242,17 +247,9 @@ var _ = Describe("A promotion pull request", func() {
 	}, SpecTimeout(specLimit))
 })
 
-// opensOrRuns lets the first commit into main.
-func (w *world) opensOrRuns(ctx context.Context, first string) {
-	GinkgoHelper()
-	w.pass(first, "build")
-	w.runs(ctx, "main", first)
-}
-
 var _ = Describe("A hotfix on the base", func() {
 	It("between the gates and the merge is noticed, and neither is deployed as proven", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
-		w.opensOrRuns(ctx, first)
 		second := w.write("develop", "second", "second")
 		w.opens(ctx, "main", 1, second)
 		hotfix := w.write("main", "hotfix", "hotfix")
@@ -287,16 +284,13 @@ var _ = Describe("A hotfix on the base", func() {
 
 	It("in the very moment of the merge is noticed too: what the merge made is not deployed as proven", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
-		w.opensOrRuns(ctx, first)
 		second := w.write("develop", "second", "second")
 		w.opens(ctx, "main", 1, second)
-		struck := github.Struck(emulator.Slow)
-		github.Inject(emulator.Fault{Kind: emulator.Slow, Method: http.MethodPut, Times: 1, Delay: 2 * time.Second,
-			PathPrefix: "/repos/" + w.repository.FullName() + "/pulls/1/merge"})
-		DeferCleanup(github.ClearFaults)
+		there, goOn := w.holdsUp(1)
 		w.pass(second, "build")
-		Eventually(func() int { return github.Struck(emulator.Slow) }).WithContext(ctx).Should(BeNumerically(">", struck), "the merge is on its way")
+		Eventually(there).WithContext(ctx).Should(BeClosed(), w.told(ctx))
 		hotfix := w.write("main", "hotfix", "hotfix")
+		goOn()
 		merge := w.merges(ctx, 1)
 		made, err := w.repository.CommitInfo(merge)
 		Expect(err).NotTo(HaveOccurred())
@@ -305,20 +299,19 @@ var _ = Describe("A hotfix on the base", func() {
 		w.staysAt(ctx, "main", first)
 
 		By("until somebody lets it in")
-		_, err = w.person(ctx, "paula", "promote", "bypass").promotes(ctx, "main", w.release(ctx, merge, ""), bypassing("proven", "environment/ci"))
+		_, err = w.person(ctx, "paula", "promote", "bypass").promotes(ctx, "main", w.release(merge), bypassing("proven", "environment/ci"))
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", merge)
-		Expect(w.ledger(ctx, "main", w.release(ctx, merge, "")).Proof).To(Equal("None"))
+		Expect(w.ledger(ctx, "main", w.release(merge)).Proof).To(Equal("None"))
 	}, SpecTimeout(specLimit))
 
 	It("that is let in is a base that is known: what comes after goes its way", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
-		w.opensOrRuns(ctx, first)
 		hotfix := w.write("main", "hotfix", "hotfix")
 		w.pass(hotfix, "build")
 		w.waits(ctx, "main", "branch main, which is at "+hotfix[:7]+" without proof in "+string(w.env("develop")))
 		w.staysAt(ctx, "main", first)
-		_, err := w.person(ctx, "paula", "promote", "bypass").promotes(ctx, "main", w.release(ctx, hotfix, ""), bypassing("proven"))
+		_, err := w.person(ctx, "paula", "promote", "bypass").promotes(ctx, "main", w.release(hotfix), bypassing("proven"))
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", hotfix)
 		Expect(w.repository.PullRequests()).To(BeEmpty())
@@ -327,12 +320,11 @@ var _ = Describe("A hotfix on the base", func() {
 		w.opens(ctx, "main", 1, second)
 		w.pass(second, "build")
 		w.runs(ctx, "main", w.merges(ctx, 1))
-		Expect(w.attempt(ctx, "main", w.release(ctx, second, "")).Status.Proof).To(Equal("Lineage"))
+		Expect(w.attempt(ctx, "main", w.release(second)).Status.Proof).To(Equal("Lineage"))
 	}, SpecTimeout(specLimit))
 
 	It("on top of the candidate is told as diverged", func(ctx SpecContext) {
-		w, first := throughPullRequests(ctx, ciGate)
-		w.opensOrRuns(ctx, first)
+		w, _ := throughPullRequests(ctx, ciGate)
 		second := w.write("develop", "second", "second")
 		w.opens(ctx, "main", 1, second)
 		Expect(w.repository.CreateBranch("next", second)).To(Succeed())
@@ -346,7 +338,7 @@ var _ = Describe("A hotfix on the base", func() {
 
 		By("until a person lets its head in")
 		w.pass(ahead, "build")
-		_, err := w.person(ctx, "paula", "promote", "bypass").promotes(ctx, "main", w.release(ctx, ahead, ""), bypassing("proven"))
+		_, err := w.person(ctx, "paula", "promote", "bypass").promotes(ctx, "main", w.release(ahead), bypassing("proven"))
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", ahead)
 	}, SpecTimeout(specLimit))

@@ -24,7 +24,7 @@ type person struct {
 // person makes somebody who may write records, and has verbs on all Environments.
 func (w *world) person(ctx context.Context, name string, verbs ...string) *person {
 	GinkgoHelper()
-	made, err := w.tenant.Person(ctx, name, verbs...)
+	made, err := w.app.Person(ctx, name, verbs...)
 	Expect(err).NotTo(HaveOccurred())
 	return w.knows(ctx, made)
 }
@@ -32,7 +32,7 @@ func (w *world) person(ctx context.Context, name string, verbs ...string) *perso
 // robot makes a service account of the namespace that may do what a person may.
 func (w *world) robot(ctx context.Context, verbs ...string) *person {
 	GinkgoHelper()
-	made, err := w.tenant.Robot(ctx, verbs...)
+	made, err := w.app.Robot(ctx, verbs...)
 	Expect(err).NotTo(HaveOccurred())
 	return w.knows(ctx, made)
 }
@@ -54,7 +54,7 @@ func (w *world) knows(ctx context.Context, made *tenant.Person) *person {
 // promotes creates a Promotion by hand, numbered after those that exist.
 func (p *person) promotes(ctx context.Context, env, release string, with ...func(*v1alpha1.PromotionSpec)) (*v1alpha1.Promotion, error) {
 	GinkgoHelper()
-	promotion := p.Promotion(p.world.app, p.world.env(env), release, p.world.attempt(ctx, env, release).Spec.Attempt+1)
+	promotion := p.Promotion(p.world.app.Name, p.world.env(env), release, p.world.attempt(ctx, env, release).Spec.Attempt+1)
 	for _, edit := range with {
 		edit(&promotion.Spec)
 	}
@@ -94,8 +94,8 @@ func (w *world) gate(ctx context.Context, env, name string) v1alpha1.GateStatus 
 	return v1alpha1.GateStatus{}
 }
 
-// finishes waits until a Promotion is in a phase for a reason, and returns it.
-func (w *world) finishes(ctx context.Context, promotion *v1alpha1.Promotion, phase v1alpha1.PromotionPhase, reason string) v1alpha1.Promotion {
+// reaches waits until a Promotion is in a phase for a reason, and returns it.
+func (w *world) reaches(ctx context.Context, promotion *v1alpha1.Promotion, phase v1alpha1.PromotionPhase, reason string) v1alpha1.Promotion {
 	GinkgoHelper()
 	var found v1alpha1.Promotion
 	Eventually(func(g Gomega) {
@@ -111,7 +111,7 @@ func (w *world) asks(ctx context.Context, env, commit string) v1alpha1.Promotion
 	GinkgoHelper()
 	var promotion v1alpha1.Promotion
 	Eventually(func(g Gomega) {
-		promotion = w.attempt(ctx, env, w.release(ctx, commit, ""))
+		promotion = w.attempt(ctx, env, w.release(commit))
 		g.Expect(promotion.Status.Gates).NotTo(BeEmpty(), "%s", w.story(ctx))
 		g.Expect(promotion.Status.Phase).To(Equal(v1alpha1.PromotionPending), "%s", w.story(ctx))
 	}).WithContext(ctx).Should(Succeed())

@@ -18,9 +18,7 @@ import (
 // rewrites makes a commit on top of another one and forces a branch to it: what the branch had besides is lost.
 func (w *world) rewrites(branch, onto, message string) string {
 	GinkgoHelper()
-	draft := "draft-of-" + message
-	Expect(w.repository.CreateBranch(draft, onto)).To(Succeed())
-	sha := w.commit(draft, message)
+	sha := w.drafts(onto, message)
 	Expect(w.repository.ForcePush(branch, sha)).To(Succeed())
 	return sha
 }
@@ -50,9 +48,9 @@ var _ = Describe("A branch that somebody rewrites", func() {
 
 		By("while Flux has it")
 		paula := w.person(ctx, "paula", "promote")
-		back, err := paula.promotes(ctx, "develop", w.release(ctx, second, ""), rollingBack)
+		back, err := paula.promotes(ctx, "develop", w.release(second), rollingBack)
 		Expect(err).NotTo(HaveOccurred())
-		w.finishes(ctx, back, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+		w.reaches(ctx, back, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 		w.runs(ctx, "develop", second)
 		fourth := w.commit("main", "fourth")
 		w.runs(ctx, "develop", fourth)
@@ -60,24 +58,24 @@ var _ = Describe("A branch that somebody rewrites", func() {
 		By("and afterwards")
 		w.forgets(ctx, lost)
 		before := w.objects(ctx)
-		again, err := paula.promotes(ctx, "develop", w.release(ctx, second, ""), rollingBack)
+		again, err := paula.promotes(ctx, "develop", w.release(second), rollingBack)
 		Expect(err).NotTo(HaveOccurred())
-		refused := w.finishes(ctx, again, v1alpha1.PromotionCancelled, v1alpha1.CommitUnreachableReason)
+		refused := w.reaches(ctx, again, v1alpha1.PromotionCancelled, v1alpha1.CommitUnreachableReason)
 		Expect(refused.Status.Message).To(And(
 			ContainSubstring("branch main was rewritten and does not lead to "+second[:7]), ContainSubstring("promote a release that the branch has")))
 		w.staysAt(ctx, "develop", fourth)
 		Expect(w.objects(ctx)).To(Equal(before))
-		Expect(w.ledger(ctx, "develop", w.release(ctx, fourth, "")).RejectedAt).To(BeNil(), "it was not replaced")
+		Expect(w.ledger(ctx, "develop", w.release(fourth)).RejectedAt).To(BeNil(), "it was not replaced")
 
 		By("not refusing what the branch still has")
-		_, err = paula.promotes(ctx, "develop", w.release(ctx, first, ""), rollingBack)
+		_, err = paula.promotes(ctx, "develop", w.release(first), rollingBack)
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "develop", first)
 
 		By("and once it has that again")
 		Expect(w.repository.ForcePush("main", second)).To(Succeed())
 		w.looksAgain(ctx)
-		_, err = paula.promotes(ctx, "develop", w.release(ctx, second, ""), rollingBack)
+		_, err = paula.promotes(ctx, "develop", w.release(second), rollingBack)
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "develop", second)
 	}, SpecTimeout(specLimit))
@@ -109,17 +107,17 @@ var _ = Describe("A branch that somebody rewrites", func() {
 		before, err := w.kustomization(ctx, "develop")
 		Expect(err).NotTo(HaveOccurred())
 		second := w.found(ctx, "second", flux.Unfetched)
-		deploying := w.ends(ctx, "develop", w.release(ctx, second, ""), v1alpha1.PromotionDeploying, v1alpha1.DeployingReason)
+		deploying := w.comesTo(ctx, "develop", w.release(second), v1alpha1.PromotionDeploying, v1alpha1.DeployingReason)
 		w.waits(ctx, "develop", "object not found")
 		now, err := w.kustomization(ctx, "develop")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(now.Spec).To(Equal(before.Spec), "what runs is left alone")
 
 		third := w.rewrites("main", first, "third")
-		ended := w.finishes(ctx, &deploying, v1alpha1.PromotionCancelled, v1alpha1.CommitUnreachableReason)
+		ended := w.reaches(ctx, &deploying, v1alpha1.PromotionCancelled, v1alpha1.CommitUnreachableReason)
 		Expect(ended.Status.Message).To(ContainSubstring("does not lead to " + second[:7]))
 		w.runs(ctx, "develop", third)
-		Expect(w.ledger(ctx, "develop", w.release(ctx, second, "")).RejectedAt).To(BeNil(), "nobody has tried it")
+		Expect(w.ledger(ctx, "develop", w.release(second)).RejectedAt).To(BeNil(), "nobody has tried it")
 	}, SpecTimeout(specLimit))
 
 	It("keeps what was approved downstream out, told as such, until it is there again", func(ctx SpecContext) {
@@ -134,13 +132,12 @@ var _ = Describe("A branch that somebody rewrites", func() {
 		lost := w.made(ctx, "develop").Spec.SourceRef.Name
 
 		By("rewriting it to something that does not become healthy, so that nothing takes its place")
-		Expect(w.repository.CreateBranch("draft", first)).To(Succeed())
-		third := w.commit("draft", "third")
+		third := w.drafts(first, "third")
 		Expect(fluxStub.Find(ctx, third, flux.Unhealthy)).To(Succeed())
 		Expect(w.repository.ForcePush("main", third)).To(Succeed())
-		w.ends(ctx, "develop", w.release(ctx, third, ""), v1alpha1.PromotionFailed, v1alpha1.FluxFailedReason)
+		w.comesTo(ctx, "develop", w.release(third), v1alpha1.PromotionFailed, v1alpha1.FluxFailedReason)
 		w.forgets(ctx, lost)
-		stalled := w.finishes(ctx, &waiting, v1alpha1.PromotionPending, v1alpha1.CommitUnreachableReason)
+		stalled := w.reaches(ctx, &waiting, v1alpha1.PromotionPending, v1alpha1.CommitUnreachableReason)
 		Expect(apimeta.IsStatusConditionTrue(stalled.Status.Conditions, v1alpha1.StalledCondition)).To(BeTrue())
 		w.waits(ctx, "main", "branch main was rewritten and does not lead to "+second[:7])
 		_, err = anna.decides(ctx, waiting, v1alpha1.DecisionApprove)
@@ -149,6 +146,6 @@ var _ = Describe("A branch that somebody rewrites", func() {
 
 		Expect(w.repository.ForcePush("main", second)).To(Succeed())
 		w.runs(ctx, "main", second)
-		w.finishes(ctx, &waiting, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+		w.reaches(ctx, &waiting, v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 	}, SpecTimeout(specLimit))
 })

@@ -4,10 +4,6 @@
 package promotion
 
 import (
-	"fmt"
-	"net/http"
-	"strings"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -33,13 +29,13 @@ var _ = Describe("The way into an environment", func() {
 
 		By("one step at a time, and proven by the commit itself")
 		for _, env := range []string{"staging", "production"} {
-			promotion := w.ends(ctx, env, w.release(ctx, second, ""), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+			promotion := w.comesTo(ctx, env, w.release(second), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 			Expect(promotion.Status.Proof).To(Equal("Commit"))
 			Expect(promotion.Status.DeployedRelease).To(Equal(promotion.Spec.Release))
 		}
-		upstream := w.attempt(ctx, "develop", w.release(ctx, second, "")).Status
+		upstream := w.attempt(ctx, "develop", w.release(second)).Status
 		Expect(upstream.Proof).To(BeEmpty(), "an entry environment has no upstream that could prove anything")
-		Expect(w.attempt(ctx, "staging", w.release(ctx, second, "")).Status.DeployStartedAt.Time).NotTo(BeTemporally("<", upstream.FinishedAt.Time))
+		Expect(w.attempt(ctx, "staging", w.release(second)).Status.DeployStartedAt.Time).NotTo(BeTemporally("<", upstream.FinishedAt.Time))
 
 		By("from one source that all of them share")
 		used := map[string]bool{}
@@ -65,7 +61,7 @@ var _ = Describe("The way into an environment", func() {
 		w.runs(ctx, "main", first)
 		proof := func(commit string) string {
 			w.runs(ctx, "main", commit)
-			return w.ends(ctx, "main", w.release(ctx, commit, ""), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason).Status.Proof
+			return w.comesTo(ctx, "main", w.release(commit), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason).Status.Proof
 		}
 		Expect(proof(first)).To(Equal("Commit"))
 
@@ -79,7 +75,7 @@ var _ = Describe("The way into an environment", func() {
 		own := w.write("main", "only here", "hotfix")
 		w.waits(ctx, "main", "is not proven in "+string(w.env("develop")))
 		w.staysAt(ctx, "main", merge)
-		_, err = w.person(ctx, "paula", "promote", "bypass").promotes(ctx, "main", w.release(ctx, own, ""), bypassing("proven"))
+		_, err = w.person(ctx, "paula", "promote", "bypass").promotes(ctx, "main", w.release(own), bypassing("proven"))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(proof(own)).To(Equal("None"))
 
@@ -140,7 +136,7 @@ var _ = Describe("The way into an environment", func() {
 		}
 
 		By("taking the draft once it is published")
-		w.publishDraft(ctx, draft)
+		Expect(w.repository.PublishDraft(draft)).To(Succeed())
 		w.runs(ctx, "production", second)
 		Expect(w.state(ctx, "production").Current.Version).To(Equal("1.1.0"))
 
@@ -173,7 +169,7 @@ var _ = Describe("The way into an environment", func() {
 			w.publish("v"+version, first)
 			Eventually(func() *v1alpha1.CurrentRelease { return w.state(ctx, "production").Current }).WithContext(ctx).
 				Should(And(Not(BeNil()), HaveField("Version", version), HaveField("Commit", first)), w.told(ctx))
-			promotion := w.ends(ctx, "production", w.release(ctx, first, "v"+version), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+			promotion := w.comesTo(ctx, "production", w.release(first, "v"+version), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 			Expect(promotion.Status.Proof).To(Equal("Commit"))
 		}
 
@@ -214,9 +210,9 @@ var _ = Describe("The way into an environment", func() {
 		merge, err := w.repository.MergePullRequest(1, emulator.MergeCommit, "ada")
 		Expect(err).NotTo(HaveOccurred())
 		w.runs(ctx, "main", merge)
-		promotion := w.ends(ctx, "main", w.release(ctx, sha, ""), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+		promotion := w.comesTo(ctx, "main", w.release(sha), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 		Expect(promotion.Status.PullRequest).To(And(HaveField("MergedBy", "ada"), HaveField("MergeCommit", merge), HaveField("State", v1alpha1.PullRequestMerged)))
-		Expect(promotion.Status.DeployedRelease).To(Equal(w.release(ctx, merge, "")))
+		Expect(promotion.Status.DeployedRelease).To(Equal(w.release(merge)))
 	}, SpecTimeout(specLimit))
 
 	It("waits for a person to ask, where it says promotion: Manual", func(ctx SpecContext) {
@@ -236,26 +232,12 @@ var _ = Describe("The way into an environment", func() {
 		Expect(w.repository.PullRequests()).To(BeEmpty())
 
 		paula := w.person(ctx, "paula", "promote")
-		_, err := paula.promotes(ctx, "main", w.release(ctx, sha, ""))
+		_, err := paula.promotes(ctx, "main", w.release(sha))
 		Expect(err).NotTo(HaveOccurred())
 		merge := w.merges(ctx, 1)
 		w.runs(ctx, "main", merge)
-		promotion := w.ends(ctx, "main", w.release(ctx, sha, ""), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
+		promotion := w.comesTo(ctx, "main", w.release(sha), v1alpha1.PromotionSucceeded, v1alpha1.SucceededReason)
 		Expect(promotion.Spec.RequestedBy).To(Equal(paula.Name))
 		Expect(promotion.Status.Proof).To(Equal("Content"))
 	}, SpecTimeout(specLimit))
 })
-
-// publishDraft publishes a release that was drafted before.
-func (w *world) publishDraft(ctx SpecContext, id int64) {
-	GinkgoHelper()
-	url := fmt.Sprintf("%s/repos/%s/releases/%d", github.APIURL(), w.repository.FullName(), id)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPatch, url, strings.NewReader(`{"draft":false}`))
-	Expect(err).NotTo(HaveOccurred())
-	request.Header.Set("Authorization", "Bearer "+w.token)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := (&http.Client{Timeout: patience}).Do(request)
-	Expect(err).NotTo(HaveOccurred())
-	Expect(response.Body.Close()).To(Succeed())
-	Expect(response.StatusCode).To(Equal(http.StatusOK))
-}

@@ -20,7 +20,6 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
 	emulator "github.com/mainstem-dev/mainstem/test/github"
@@ -58,42 +57,14 @@ func (w *world) declare(ctx context.Context, environments string, change ...func
 	for _, do := range change {
 		do(app)
 	}
-	create(ctx, app)
-	DeferCleanup(remove, client.Object(app))
-}
-
-// remove deletes an object when a spec ends, unless the spec did.
-func remove(ctx SpecContext, object client.Object) error {
-	return client.IgnoreNotFound(admin.Delete(ctx, object))
-}
-
-// amend changes the Application's spec as a person does.
-func (w *world) amend(ctx context.Context, change func(*v1alpha1.ApplicationSpec)) {
-	GinkgoHelper()
-	Eventually(func() error {
-		app := w.read(ctx)
-		change(&app.Spec)
-		return admin.Update(ctx, app)
-	}).WithContext(ctx).Should(Succeed())
+	w.submit(ctx, app)
 }
 
 // list replaces the Application's environments.
 func (w *world) list(ctx context.Context, environments string) {
 	GinkgoHelper()
 	wanted := w.draft(environments).Spec.Environments
-	w.amend(ctx, func(spec *v1alpha1.ApplicationSpec) { spec.Environments = wanted })
-}
-
-// platform declares an Environment of this world exactly as spec (YAML, # as in world.application) says.
-func (w *world) platform(ctx context.Context, name, spec string) {
-	GinkgoHelper()
-	environment := &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Name: string(w.env(name))}}
-	Expect(yaml.UnmarshalStrict([]byte(strings.ReplaceAll(spec, "#", w.suffix)), &environment.Spec)).To(Succeed())
-	if environment.Spec.Target.ServiceAccountName == "" {
-		environment.Spec.Target.ServiceAccountName = "mainstem-deployer"
-	}
-	create(ctx, environment)
-	DeferCleanup(remove, client.Object(environment))
+	w.changes(ctx, func(spec *v1alpha1.ApplicationSpec) { spec.Environments = wanted })
 }
 
 // follow changes what an Environment comes after.
@@ -205,10 +176,6 @@ func (w *world) reachable(ctx context.Context) {
 
 func everySecond() *metav1.Duration { return &metav1.Duration{Duration: time.Second} }
 
-func release(tag, target string) emulator.ReleaseSpec {
-	return emulator.ReleaseSpec{Tag: tag, Target: target}
-}
-
 // spy counts how often the operator has looked at the world's repository, as often as it has asked the same question again, also where
 // a fault answers. It is to be set before any fault, of which the first that fits wins.
 func (w *world) spy() *atomic.Int64 {
@@ -237,7 +204,7 @@ func (w *world) counts(so func(*http.Request) bool) *atomic.Int64 {
 	return count
 }
 
-// polls waits until the operator has looked at the world's repository that many times more.
+// polls waits until the operator has begun to look at the world's repository that many times more: all looks but the last are over.
 func (w *world) polls(ctx context.Context, times int) {
 	GinkgoHelper()
 	looks := w.spy()

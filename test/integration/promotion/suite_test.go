@@ -8,7 +8,6 @@ package promotion
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -29,6 +28,7 @@ import (
 	"github.com/mainstem-dev/mainstem/test/apiserver"
 	"github.com/mainstem-dev/mainstem/test/flux"
 	emulator "github.com/mainstem-dev/mainstem/test/github"
+	"github.com/mainstem-dev/mainstem/test/rig"
 )
 
 // patience bounds every wait. What is waited for comes in well under a second on an idle machine.
@@ -77,16 +77,17 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	DeferCleanup(func() { Expect(github.Close()).To(Succeed()) })
 
 	fluxStub = flux.New()
-	fluxStub.Resolve = resolveTag
+	fluxStub.Resolve = github.ResolveTag
 	goRun(running, stop, "the Flux stub", func(ctx context.Context) error {
 		return fluxStub.Run(ctx, server.AsServiceAccount(apiserver.SourceController), server.AsServiceAccount(apiserver.KustomizeController))
 	})
-	webhookAddress := freeAddress()
-	webhookURL = "http://" + webhookAddress + "/github"
+	free, err := rig.FreeAddresses(ctx, 1)
+	Expect(err).NotTo(HaveOccurred())
+	webhookURL = "http://" + free[0] + "/github"
 	goRun(running, stop, "the operator", func(ctx context.Context) error {
 		return operator.Run(ctx, countingWrites(server.AsServiceAccount(apiserver.Operator)), operator.Options{
 			Version: "test", Instance: instance, SystemNamespace: "mainstem-system", MetricsAddress: "0", HealthAddress: "0",
-			WebhookAddress: webhookAddress, Concurrent: 4, LeaseDuration: 15 * time.Second, GitHubTimeout: 10 * time.Second,
+			WebhookAddress: free[0], Concurrent: 4, LeaseDuration: 15 * time.Second, GitHubTimeout: 10 * time.Second,
 		})
 	})
 }, NodeTimeout(3*time.Minute))
@@ -127,10 +128,3 @@ func countingWrites(config *rest.Config) *rest.Config {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
-
-func freeAddress() string {
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	Expect(err).NotTo(HaveOccurred())
-	defer func() { Expect(listener.Close()).To(Succeed()) }()
-	return listener.Addr().String()
-}

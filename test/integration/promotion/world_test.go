@@ -5,9 +5,7 @@ package promotion
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -16,15 +14,12 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-	"github.com/fluxcd/pkg/apis/meta"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
-	"github.com/mainstem-dev/mainstem/internal/render"
 	emulator "github.com/mainstem-dev/mainstem/test/github"
 	"github.com/mainstem-dev/mainstem/test/tenant"
 )
@@ -35,13 +30,12 @@ var worlds atomic.Int64
 
 // world is what one spec has for itself: a namespace, a repository, and Environments whose names nobody else uses.
 type world struct {
-	tenant     *tenant.Tenant
+	// app is the Application that is spoken of.
+	app        tenant.App
 	namespace  string
 	repository *emulator.Repository
 	suffix     string
 	token      string
-	// app is the name of the Application that is spoken of.
-	app string
 }
 
 const webhookSecret = tenant.WebhookSecret
@@ -51,19 +45,19 @@ func newWorld(ctx context.Context) *world {
 	shared := &tenant.Cluster{Admin: admin, Config: server.Admin, GitHub: github, Webhooks: webhookURL}
 	made, err := shared.New(ctx, worlds.Add(1))
 	Expect(err).NotTo(HaveOccurred())
-	return &world{tenant: made, namespace: made.Namespace, repository: made.Repository, suffix: made.Own(""), token: made.Token, app: "podinfo"}
+	return &world{app: made.App("podinfo"), namespace: made.Namespace, repository: made.Repository, suffix: made.Own(""), token: made.Token}
 }
 
 // env is the name of an Environment of this world.
-func (w *world) env(name string) v1alpha1.EnvironmentName { return w.tenant.Env(name) }
+func (w *world) env(name string) v1alpha1.EnvironmentName { return w.app.Env(name) }
 
-// environment declares an Environment; spec is YAML with what else it says.
+// environment declares an Environment; spec is YAML with what else it says, # as in world.application.
 func (w *world) environment(ctx context.Context, name, spec string, after ...string) {
 	GinkgoHelper()
-	environment, err := w.tenant.Environment(name, spec, after...)
+	environment, err := w.app.Environment(name, spec, after...)
 	Expect(err).NotTo(HaveOccurred())
 	create(ctx, environment)
-	DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(admin.Delete(ctx, environment))).To(Succeed()) })
+	DeferCleanup(remove, client.Object(environment))
 }
 
 // application declares the Application of this world; environments is YAML in which NAME# stands for an Environment's name.
@@ -78,19 +72,19 @@ func (w *world) application(ctx context.Context, environments string) *v1alpha1.
 func (w *world) submit(ctx context.Context, app *v1alpha1.Application) {
 	GinkgoHelper()
 	create(ctx, app)
-	DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(admin.Delete(ctx, app))).To(Succeed()) })
+	DeferCleanup(remove, client.Object(app))
 }
 
 // called is this world, with another Application to speak of.
 func (w *world) called(app string) *world {
 	other := *w
-	other.app = app
+	other.app = w.app.App(app)
 	return &other
 }
 
 func (w *world) draft(environments string) *v1alpha1.Application {
 	GinkgoHelper()
-	app, err := w.tenant.Application(w.app, `{kustomize: {path: "./deploy/${environment}"}}`, environments)
+	app, err := w.app.Application(w.app.Name, `{kustomize: {path: "./deploy/${environment}"}}`, environments)
 	Expect(err).NotTo(HaveOccurred())
 	return app
 }
@@ -128,19 +122,15 @@ func (w *world) pass(sha string, checks ...string) {
 // state is how the Application stands in an Environment now.
 func (w *world) state(ctx context.Context, env string) v1alpha1.EnvironmentState {
 	GinkgoHelper()
-	app := w.read(ctx)
-	for _, state := range app.Status.Environments {
-		if state.Name == w.env(env) {
-			return state
-		}
-	}
-	return v1alpha1.EnvironmentState{}
+	state, err := w.app.State(ctx, env)
+	Expect(err).NotTo(HaveOccurred())
+	return state
 }
 
 func (w *world) read(ctx context.Context) *v1alpha1.Application {
 	GinkgoHelper()
-	app := &v1alpha1.Application{}
-	Expect(client.IgnoreNotFound(admin.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: w.app}, app))).To(Succeed())
+	app, err := w.app.Read(ctx)
+	Expect(err).NotTo(HaveOccurred())
 	return app
 }
 
@@ -171,32 +161,19 @@ func (w *world) waits(ctx context.Context, env, words string) {
 
 // kustomization is what was made for an Environment.
 func (w *world) kustomization(ctx context.Context, env string) (*kustomizev1.Kustomization, error) {
-	k := &kustomizev1.Kustomization{}
-	err := admin.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: render.KustomizationName(w.app, w.env(env))}, k)
-	return k, err
+	return w.app.Kustomization(ctx, env)
 }
 
 // promotions are those into an Environment.
 func (w *world) promotions(ctx context.Context, env string) []v1alpha1.Promotion {
 	GinkgoHelper()
-	var all v1alpha1.PromotionList
-	Expect(admin.List(ctx, &all, client.InNamespace(w.namespace))).To(Succeed())
-	var into []v1alpha1.Promotion
-	for _, p := range all.Items {
-		if p.Spec.Environment == w.env(env) && p.Spec.Application == w.app {
-			into = append(into, p)
-		}
-	}
+	into, err := w.app.Promotions(ctx, env)
+	Expect(err).NotTo(HaveOccurred())
 	return into
 }
 
-// release is the Release of a commit and tag.
-func (w *world) release(ctx context.Context, commit, tag string) string {
-	return render.ReleaseName(w.app, commit, tag)
-}
-
-// rounds numbers the reconciliations that specs ask for.
-var rounds atomic.Int64
+// release is the name of the Release of a commit, and of a tag where there is one.
+func (w *world) release(commit string, tag ...string) string { return w.app.Release(commit, tag...) }
 
 // looksAgain has the operator look at everything anew, GitHub included, and waits until it has reported: what has not happened by
 // then does not happen by itself. It asks twice, because what was done in one round is seen in the next.
@@ -204,11 +181,16 @@ func (w *world) looksAgain(ctx context.Context) {
 	GinkgoHelper()
 	Eventually(github.WebhooksIdle).WithContext(ctx).Should(BeTrue())
 	for range 2 {
-		value := fmt.Sprintf("round-%d", rounds.Add(1))
-		patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, value))
-		Expect(admin.Patch(ctx, w.read(ctx), patch)).To(Succeed())
-		Eventually(func() string { return w.read(ctx).Status.LastHandledReconcileAt }).WithContext(ctx).Should(Equal(value), w.told(ctx))
+		w.kick(ctx)
 	}
+}
+
+// kick asks for a look in Flux's way and waits until it is over.
+func (w *world) kick(ctx context.Context) {
+	GinkgoHelper()
+	round, err := w.app.AsksAgain(ctx, w.read(ctx))
+	Expect(err).NotTo(HaveOccurred())
+	Eventually(func() string { return w.read(ctx).Status.LastHandledReconcileAt }).WithContext(ctx).Should(Equal(round), w.told(ctx))
 }
 
 // told tells what the status says when an expectation has failed.
@@ -244,8 +226,8 @@ func (w *world) accepted(ctx context.Context, env string) string {
 	return ""
 }
 
-// ends waits until the newest Promotion of a release into an environment is in a phase for a reason, and returns it.
-func (w *world) ends(ctx context.Context, env, release string, phase v1alpha1.PromotionPhase, reason string) v1alpha1.Promotion {
+// comesTo waits until the newest Promotion of a release into an environment is in a phase for a reason, and returns it.
+func (w *world) comesTo(ctx context.Context, env, release string, phase v1alpha1.PromotionPhase, reason string) v1alpha1.Promotion {
 	GinkgoHelper()
 	var found v1alpha1.Promotion
 	Eventually(func(g Gomega) {
@@ -259,26 +241,17 @@ func (w *world) ends(ctx context.Context, env, release string, phase v1alpha1.Pr
 // attempt is the newest Promotion of a release into an environment, or one without a name.
 func (w *world) attempt(ctx context.Context, env, release string) v1alpha1.Promotion {
 	GinkgoHelper()
-	var newest v1alpha1.Promotion
-	for _, p := range w.promotions(ctx, env) {
-		if p.Spec.Release == release && p.Spec.Attempt > newest.Spec.Attempt {
-			newest = p
-		}
-	}
-	return newest
+	newest, err := w.app.Attempt(ctx, env, release)
+	Expect(err).NotTo(HaveOccurred())
+	return *newest
 }
 
 // ledger is what the ledger of a Release says about an environment.
 func (w *world) ledger(ctx context.Context, env, release string) v1alpha1.LedgerEntry {
 	GinkgoHelper()
-	var found v1alpha1.Release
-	Expect(admin.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: release}, &found)).To(Succeed())
-	for _, entry := range found.Status.Environments {
-		if entry.Name == w.env(env) {
-			return entry
-		}
-	}
-	return v1alpha1.LedgerEntry{}
+	entry, err := w.app.Ledger(ctx, env, release)
+	Expect(err).NotTo(HaveOccurred())
+	return entry
 }
 
 // hasRelease says whether there is a Release of a tag.
@@ -338,13 +311,7 @@ func create(ctx context.Context, object client.Object) {
 	Expect(admin.Create(ctx, object)).To(Succeed())
 }
 
-// resolveTag finds a tag's commit for the Flux stub.
-func resolveTag(url, tag string) string {
-	name := strings.TrimSuffix(strings.TrimPrefix(url, github.URL()+"/"), ".git")
-	if repository := github.Repository(name); repository != nil {
-		if info, err := repository.CommitInfo("refs/tags/" + tag); err == nil {
-			return info.SHA
-		}
-	}
-	return ""
+// remove deletes an object when a spec ends, unless the spec did.
+func remove(ctx SpecContext, object client.Object) error {
+	return client.IgnoreNotFound(admin.Delete(ctx, object))
 }
