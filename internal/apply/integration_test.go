@@ -5,8 +5,6 @@ package apply_test
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -16,40 +14,13 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	corev1 "k8s.io/api/core/v1"
 
 	mainstemv1 "github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/apply"
+	"github.com/mainstem-dev/mainstem/test/apiserver"
 )
-
-const assetsVariable = "KUBEBUILDER_ASSETS"
-
-// startAPI starts an API server with our CRDs and, where the rig has them, Flux's.
-func startAPI(t *testing.T) (config *rest.Config, withFlux bool) {
-	t.Helper()
-	assets := os.Getenv(assetsVariable)
-	if assets == "" {
-		t.Skipf("%s is not set: `make test` sets it to where kube-apiserver and etcd are", assetsVariable)
-	}
-	paths := []string{filepath.Join("..", "..", "config", "crd", "bases")}
-	flux := filepath.Join(assets, "files", "kustomize-controller")
-	if _, err := os.Stat(flux); err == nil {
-		paths, withFlux = append(paths, flux), true
-	}
-	environment := &envtest.Environment{CRDDirectoryPaths: paths, ErrorIfCRDPathMissing: true}
-	config, err := environment.Start()
-	if err != nil {
-		t.Fatalf("starting the API server: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := environment.Stop(); err != nil {
-			t.Errorf("stopping the API server: %v", err)
-		}
-	})
-	return config, withFlux
-}
 
 // directApplier reads what it wrote at once: without a cache.
 func directApplier(t *testing.T, config *rest.Config) (*apply.Applier, *writes) {
@@ -79,7 +50,7 @@ func desiredApplication() *mainstemv1.Application {
 }
 
 func TestAgainstAPIServer(t *testing.T) {
-	config, withFlux := startAPI(t)
+	config := apiserver.StartKinds(t)
 
 	t.Run("defaults and durations do not look like drift", func(t *testing.T) {
 		applier, counted := directApplier(t, config)
@@ -177,9 +148,6 @@ func TestAgainstAPIServer(t *testing.T) {
 	t.Run("reads come from the cache", func(t *testing.T) { testCachedReads(t, config) })
 
 	t.Run("a Flux Kustomization", func(t *testing.T) {
-		if !withFlux {
-			t.Skip("the rig has not put Flux's CRDs next to the API server: `make rig` does")
-		}
 		applier, counted := directApplier(t, config)
 		mustApply(t, applier, desiredKustomization(), apply.Created)
 		mustApply(t, applier, desiredKustomization(), apply.Unchanged)

@@ -7,8 +7,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,36 +17,13 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	mainstemv1 "github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/index"
+	"github.com/mainstem-dev/mainstem/test/apiserver"
 )
-
-const assetsVariable = "KUBEBUILDER_ASSETS"
-
-func startAPI(t *testing.T) *rest.Config {
-	t.Helper()
-	if os.Getenv(assetsVariable) == "" {
-		t.Skipf("%s is not set: `make test` sets it to where kube-apiserver and etcd are", assetsVariable)
-	}
-	api := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
-	config, err := api.Start()
-	if err != nil {
-		t.Fatalf("starting the API server: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := api.Stop(); err != nil {
-			t.Errorf("stopping the API server: %v", err)
-		}
-	})
-	return config
-}
 
 // testReplica runs a receiver in a manager, as the operator does. elected is what says whether it leads.
 type testReplica struct {
@@ -137,7 +112,7 @@ func deliver(ctx context.Context, address string, delivery post) int {
 
 func TestAgainstAPIServer(t *testing.T) {
 	g := gomega.NewWithT(t)
-	config := startAPI(t)
+	config := apiserver.StartKinds(t)
 	direct, err := client.New(config, client.Options{Scheme: newScheme(t)})
 	g.Expect(err).NotTo(gomega.HaveOccurred())
 	for _, object := range []client.Object{

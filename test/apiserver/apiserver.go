@@ -16,7 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
+	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -70,6 +70,30 @@ func Start(ctx context.Context) (*Server, error) {
 	return s, nil
 }
 
+// StartKinds starts an API server that has Flux's kinds and ours and nothing else, neither rights nor policies, until a test ends.
+// Where there is none to start, the test is skipped.
+func StartKinds(t *testing.T) *rest.Config {
+	t.Helper()
+	if os.Getenv(AssetsVariable) == "" {
+		t.Skipf("%s is not set: `make test` sets it to where kube-apiserver and etcd are", AssetsVariable)
+	}
+	kinds, err := definitions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	environment := &envtest.Environment{CRDDirectoryPaths: kinds, ErrorIfCRDPathMissing: true}
+	config, err := environment.Start()
+	if err != nil {
+		t.Fatalf("starting the API server: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := environment.Stop(); err != nil {
+			t.Errorf("stopping the API server: %v", err)
+		}
+	})
+	return config
+}
+
 // Stop stops it.
 func (s *Server) Stop() error {
 	if err := s.environment.Stop(); err != nil {
@@ -89,12 +113,11 @@ func (s *Server) As(user string, groups ...string) *rest.Config {
 func (s *Server) AsServiceAccount(user string) *rest.Config { return s.As(user, serviceAccountsGroup) }
 
 func (s *Server) install(ctx context.Context) error {
-	flux, err := fluxDefinitions(ctx)
+	kinds, err := definitions(ctx)
 	if err != nil {
 		return err
 	}
-	kinds := slices.Concat(flux, []string{filepath.Join(Root(), "config", "crd", "bases")})
-	if _, err := envtest.InstallCRDs(s.Admin, envtest.CRDInstallOptions{Paths: kinds}); err != nil {
+	if _, err := envtest.InstallCRDs(s.Admin, envtest.CRDInstallOptions{Paths: kinds, ErrorIfPathMissing: true}); err != nil {
 		return fmt.Errorf("installing the CRDs: %w", err)
 	}
 	manifests, err := Kustomize(ctx, filepath.Join(Root(), "config", "default"))
@@ -158,9 +181,9 @@ func Kustomize(ctx context.Context, dir string) ([]byte, error) {
 	return manifests, nil
 }
 
-// fluxDefinitions are the directories of Flux's CRDs, in the modules from which the rig builds Flux's controllers.
-func fluxDefinitions(ctx context.Context) ([]string, error) {
-	var dirs []string
+// definitions are the directories of CRDs: ours, and Flux's in the modules from which the rig builds Flux's controllers.
+func definitions(ctx context.Context) ([]string, error) {
+	dirs := []string{filepath.Join(Root(), "config", "crd", "bases")}
 	for _, name := range []string{"source-controller", "kustomize-controller"} {
 		download := exec.CommandContext(ctx, "go", "mod", "download", "-json", "github.com/fluxcd/"+name)
 		download.Dir = filepath.Join(Root(), "hack", "rig")

@@ -6,8 +6,6 @@ package environment
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,17 +19,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	mainstemv1 "github.com/mainstem-dev/mainstem/api/v1alpha1"
 	"github.com/mainstem-dev/mainstem/internal/index"
+	"github.com/mainstem-dev/mainstem/test/apiserver"
 )
 
 const (
-	assetsVariable = "KUBEBUILDER_ASSETS"
-	patience       = 20 * time.Second
-	glance         = 50 * time.Millisecond
+	patience = 20 * time.Second
+	glance   = 50 * time.Millisecond
 )
 
 // cluster is an API server with the controller running against it.
@@ -46,27 +43,13 @@ func (c *cluster) Eventf(_, _ runtime.Object, _, _, _, _ string, _ ...any) { c.e
 
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	if os.Getenv(assetsVariable) == "" {
-		t.Skipf("%s is not set: `make test` sets it to where kube-apiserver and etcd are", assetsVariable)
-	}
+	config := apiserver.StartKinds(t)
 	scheme := runtime.NewScheme()
 	if err := mainstemv1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	api := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "..", "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
-	config, err := api.Start()
-	if err != nil {
-		t.Fatalf("starting the API server: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := api.Stop(); err != nil {
-			t.Errorf("stopping the API server: %v", err)
-		}
-	})
 	c := &cluster{WithT: gomega.NewWithT(t)}
+	var err error
 	if c.client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
 		t.Fatal(err)
 	}
