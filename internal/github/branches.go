@@ -124,14 +124,14 @@ func (c *Client) createBranch(ctx context.Context, branch, sha string) error {
 	return c.explain(ctx, err, "creating branch %s at %s", branch, short(sha))
 }
 
-// DeleteBranch deletes a branch that is at one of the commits in expected; with none given, wherever it is. One that
-// does not exist is deleted already. One that is elsewhere stays, and is a [*BranchMovedError].
+// DeleteBranch deletes a branch that is at one of the commits in expected. One that does not exist is deleted already. One
+// that is elsewhere, as every one is where none is expected, stays, and is a [*BranchMovedError].
 func (c *Client) DeleteBranch(ctx context.Context, branch string, expected ...string) error {
 	actual, err := c.readRef(ctx, headsPrefix+branch)
 	if err != nil || actual == "" {
 		return err
 	}
-	if len(expected) > 0 && !slices.Contains(expected, actual) {
+	if !slices.Contains(expected, actual) {
 		return &BranchMovedError{Branch: branch, Actual: actual}
 	}
 	sdk, owner, name := c.sdk()

@@ -40,6 +40,9 @@ func TestEnsureBranchNeverLosesAPush(t *testing.T) {
 	if err = w.client.DeleteBranch(testContext(t), headBranch, first); !errors.As(err, &moved) {
 		t.Errorf("deleting: %v", err)
 	}
+	if err = w.client.DeleteBranch(testContext(t), headBranch); !errors.As(err, &moved) || w.repository.Head(headBranch) != pushed {
+		t.Errorf("deleting where nothing is expected: %v; the branch is at %q", err, w.repository.Head(headBranch))
+	}
 	if err = w.client.DeleteBranch(testContext(t), headBranch, pushed); err != nil || w.repository.Head(headBranch) != "" {
 		t.Errorf("deleting what is expected: %v", err)
 	}
@@ -211,7 +214,7 @@ func TestOurOwnWritesAreSeenAtOnce(t *testing.T) {
 	if got := heads()["main"]; got.Commit.SHA != result.SHA {
 		t.Errorf("after the merge: %+v, want %s", got, result.SHA)
 	}
-	if err := w.client.DeleteBranch(testContext(t), headBranch); err != nil || heads()[headBranch].Found {
+	if err := w.client.DeleteBranch(testContext(t), headBranch, sha); err != nil || heads()[headBranch].Found {
 		t.Errorf("after it was deleted: %+v, %v", heads()[headBranch], err)
 	}
 }
