@@ -83,6 +83,29 @@ func TestOpenPullRequestOnce(t *testing.T) {
 	}
 }
 
+func TestAPullRequestThatIsRefusedIsNotTouched(t *testing.T) {
+	w := newWorld(t)
+	w.AddUser("bob")
+	theirs, _ := w.promote(t)
+	refusal := errors.New("it is theirs")
+	w.ResetCounts()
+	_, err := w.client.OpenPullRequest(testContext(t), NewPullRequest{
+		Title: "Promote", Head: headBranch, Base: "main", Labels: []string{"promotion"}, Reviewers: []string{"bob"},
+		Refuse: func(found PullRequest) error {
+			if found.Number != theirs.Number || found.Body != "marker" {
+				t.Errorf("asked about %+v", found)
+			}
+			return refusal
+		},
+	})
+	if !errors.Is(err, refusal) {
+		t.Errorf("got %v", err)
+	}
+	if now, _ := w.repository.PullRequest(theirs.Number); len(now.Labels)+len(now.Reviewers) != 0 || len(w.Calls()) != 1 {
+		t.Errorf("it was touched: %+v, by %+v", now, w.Calls())
+	}
+}
+
 func TestUpdateOnlyWhatDiffers(t *testing.T) {
 	w := newWorld(t)
 	pull, _ := w.promote(t)
@@ -123,21 +146,13 @@ func TestWhatIsDoneToAPullRequestIsSeenAtOnce(t *testing.T) {
 	if len(w.Calls()) != 0 {
 		t.Errorf("asked without need: %+v", w.Calls())
 	}
-	if err := w.client.ClosePullRequest(testContext(t), pull.Number); err != nil || look().State != PullRequestClosed {
-		t.Errorf("state: %+v, %v", look(), err)
-	}
 }
 
-func TestCloseOnce(t *testing.T) {
+func TestAClosedPullRequestIsNotMerged(t *testing.T) {
 	w := newWorld(t)
 	pull, sha := w.promote(t)
-	for range 2 {
-		if err := w.client.ClosePullRequest(testContext(t), pull.Number); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := w.Effects().Count(emulator.PullClosed); got != 1 {
-		t.Errorf("closed %d times", got)
+	if err := w.repository.ClosePullRequest(pull.Number, "jane"); err != nil {
+		t.Fatal(err)
 	}
 	result, err := w.client.MergePullRequest(testContext(t), MergeRequest{Number: pull.Number, HeadSHA: sha})
 	if err != nil || result.Outcome != PullRequestIsClosed {

@@ -24,7 +24,6 @@ func TestAnyAnswerIsSurvived(t *testing.T) {
 			return err
 		},
 		"Update": func(c *Client) error { _, err := c.UpdatePullRequest(testContext(t), 1, "a", "b"); return err },
-		"Close":  func(c *Client) error { return c.ClosePullRequest(testContext(t), 1) },
 		"Merge": func(c *Client) error {
 			_, err := c.MergePullRequest(testContext(t), MergeRequest{Number: 1, HeadSHA: shaA})
 			return err
@@ -34,7 +33,7 @@ func TestAnyAnswerIsSurvived(t *testing.T) {
 			return err
 		},
 		"Ensure": func(c *Client) error { return c.EnsureBranch(testContext(t), "a", shaA) },
-		"Delete": func(c *Client) error { return c.DeleteBranch(testContext(t), "a") },
+		"Delete": func(c *Client) error { return c.DeleteBranch(testContext(t), "a", shaA) },
 		"Status": func(c *Client) error {
 			_, err := c.EnsureStatus(testContext(t), shaA, Status{Context: "x", State: StatusSuccess})
 			return err

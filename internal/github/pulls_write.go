@@ -22,6 +22,8 @@ type NewPullRequest struct {
 	Labels []string
 	// Reviewers are logins and TeamReviewers team slugs that are asked for a review.
 	Reviewers, TeamReviewers []string
+	// Refuse, where it is set, gives an error for an existing pull request that is somebody else's: that one is left as it is.
+	Refuse func(PullRequest) error
 }
 
 // OpenedPullRequest is the open pull request of a head and base.
@@ -36,10 +38,10 @@ type OpenedPullRequest struct {
 // OpenPullRequest gives the open pull request of a head and base, and makes it when there is none. Calling it again makes
 // no second one: an open one is looked for first, and GitHub's refusal of a duplicate is answered by looking again. An
 // existing one keeps its title and body (see [Client.UpdatePullRequest]) and gets the labels and reviewers that it lacks: who
-// opened it may have died before adding them.
+// opened it may have died before adding them. One that is refused ([NewPullRequest.Refuse]) is not touched, and its error is given.
 func (c *Client) OpenPullRequest(ctx context.Context, wanted NewPullRequest) (OpenedPullRequest, error) {
 	if existing, err := c.findOpen(ctx, wanted); err != nil || existing != nil {
-		return c.complete(ctx, existing, wanted), err
+		return c.adopt(ctx, existing, wanted, err)
 	}
 	sdk, owner, name := c.sdk()
 	created, _, err := sdk.PullRequests.Create(ctx, owner, name, gogithub.CreatePullRequest{
@@ -51,12 +53,8 @@ func (c *Client) OpenPullRequest(ctx context.Context, wanted NewPullRequest) (Op
 	}
 	err = c.explain(ctx, err, "opening the pull request from %s into %s", wanted.Head, wanted.Base)
 	if isRefused(err, "already exists") {
-		existing, findErr := c.findOpen(ctx, wanted)
-		if findErr != nil {
-			return OpenedPullRequest{}, findErr
-		}
-		if existing != nil {
-			return c.complete(ctx, existing, wanted), nil
+		if existing, findErr := c.findOpen(ctx, wanted); findErr != nil || existing != nil {
+			return c.adopt(ctx, existing, wanted, findErr)
 		}
 	}
 	if err != nil {
@@ -79,11 +77,19 @@ func (c *Client) findOpen(ctx context.Context, wanted NewPullRequest) (*PullRequ
 	return &found[0], nil
 }
 
+// adopt completes a pull request that was found, unless it is refused.
+func (c *Client) adopt(ctx context.Context, found *PullRequest, wanted NewPullRequest, err error) (OpenedPullRequest, error) {
+	if err == nil && wanted.Refuse != nil {
+		err = wanted.Refuse(*found)
+	}
+	if err != nil {
+		return OpenedPullRequest{}, err
+	}
+	return c.complete(ctx, found, wanted), nil
+}
+
 // complete adds the labels and reviewers that a pull request lacks.
 func (c *Client) complete(ctx context.Context, pull *PullRequest, wanted NewPullRequest) OpenedPullRequest {
-	if pull == nil {
-		return OpenedPullRequest{}
-	}
 	labels, err := c.EnsureLabels(ctx, *pull, wanted.Labels)
 	pull.Labels = labels
 	err = errors.Join(err, c.EnsureReviewers(ctx, *pull, wanted.Reviewers, wanted.TeamReviewers))
@@ -165,16 +171,4 @@ func (c *Client) UpdatePullRequest(ctx context.Context, number int, title, body 
 func sameText(a, b string) bool {
 	normal := func(text string) string { return strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n")) }
 	return normal(a) == normal(b)
-}
-
-// ClosePullRequest closes a pull request without merging it. One that is closed or merged already stays as it is.
-func (c *Client) ClosePullRequest(ctx context.Context, number int) error {
-	current, err := c.GetPullRequest(ctx, number)
-	if err != nil || current.State != PullRequestOpen {
-		return err
-	}
-	sdk, owner, name := c.sdk()
-	_, _, err = sdk.PullRequests.Edit(ctx, owner, name, number, &gogithub.PullRequest{State: new("closed")})
-	c.Invalidate()
-	return c.explain(ctx, err, "closing pull request #%d", number)
 }

@@ -78,25 +78,39 @@ func (c *carrier) retryAt(err error) time.Time {
 	return c.state.Now.Add(effectRetry)
 }
 
-// foreignError : the pull request is another installation's, or another Application's.
+// foreignError : the pull request is another installation's, or another Application's of this one.
 type foreignError struct {
 	number int
 	marker render.Marker
+	// instance is this installation's name.
+	instance string
 }
 
 func (e *foreignError) Error() string {
-	return fmt.Sprintf("pull request #%d belongs to instance %s, Application %s/%s: give this installation another --instance, or close that pull request",
-		e.number, e.marker.Instance, e.marker.Namespace, e.marker.Application)
+	mend := "close that pull request"
+	if e.marker.Instance != e.instance {
+		mend = "give this installation another --instance, or " + mend
+	}
+	return fmt.Sprintf("pull request #%d belongs to instance %s, Application %s/%s: %s",
+		e.number, e.marker.Instance, e.marker.Namespace, e.marker.Application, mend)
+}
+
+// foreign refuses a pull request whose mark is not this Application's.
+func foreign(pull github.PullRequest, ours render.Marker) error {
+	if marker, marked := render.ParseMarker(pull.Body); marked && !sameOwner(marker, ours) {
+		return &foreignError{number: pull.Number, marker: marker, instance: ours.Instance}
+	}
+	return nil
 }
 
 // reasonOf names what stands in the way: what is about our branch and pull request, or else what is about GitHub.
 func reasonOf(err error) string {
 	var moved *github.BranchMovedError
-	var foreign *foreignError
+	var others *foreignError
 	switch {
 	case errors.As(err, &moved):
 		return v1alpha1.BranchMovedReason
-	case errors.As(err, &foreign):
+	case errors.As(err, &others):
 		return v1alpha1.PullRequestForeignReason
 	}
 	return observe.ReasonOf(err)
@@ -121,12 +135,10 @@ func (c *carrier) ensurePullRequest(ctx context.Context, promotion *v1alpha1.Pro
 	opened, err := c.observation.GitHub.OpenPullRequest(ctx, github.NewPullRequest{
 		Title: render.PullRequestTitle(text), Body: render.PullRequestBody(text), Head: branch, Base: text.Base,
 		Labels: entry.PullRequest.Labels, Reviewers: users, TeamReviewers: teams,
+		Refuse: func(found github.PullRequest) error { return foreign(found, text.Marker) },
 	})
 	if err != nil {
 		return err
-	}
-	if marker, marked := render.ParseMarker(opened.PullRequest.Body); marked && !sameOwner(marker, text.Marker) {
-		return &foreignError{number: opened.PullRequest.Number, marker: marker}
 	}
 	if opened.Incomplete != nil {
 		c.tell(promotion, corev1.EventTypeWarning, "PullRequestIncomplete", opened.Incomplete.Error())

@@ -11,9 +11,11 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	gomegatypes "github.com/onsi/gomega/types"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/mainstem-dev/mainstem/api/v1alpha1"
+	"github.com/mainstem-dev/mainstem/internal/render"
 	emulator "github.com/mainstem-dev/mainstem/test/github"
 )
 
@@ -191,6 +193,34 @@ var _ = Describe("A promotion pull request", func() {
 		w.looksAgain(ctx)
 		Expect(w.repository.Head(promotionBranch)).To(Equal(pushed))
 	}, SpecTimeout(specLimit))
+
+	DescribeTable("of somebody else's from the same branch is told of and left as it is", func(ctx SpecContext, mark render.Marker, mend gomegatypes.GomegaMatcher) {
+		w, first := throughPullRequests(ctx, ciGate)
+		w.pass(first, "build")
+		w.runs(ctx, "main", first)
+		body := render.PullRequestMarker(mark)
+		// Theirs is to be there first.
+		w.changes(ctx, func(app *v1alpha1.ApplicationSpec) { app.Suspend = true })
+		second := w.write("develop", "second", "second")
+		Expect(w.repository.CreateBranch(promotionBranch, second)).To(Succeed())
+		number, err := w.repository.OpenPullRequest(emulator.NewPullRequest{Title: "Theirs", Body: body, Head: promotionBranch, Base: "main", Login: "ada"})
+		Expect(err).NotTo(HaveOccurred())
+		w.changes(ctx, func(app *v1alpha1.ApplicationSpec) { app.Suspend = false })
+
+		promotion := w.ends(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionPending, v1alpha1.PullRequestForeignReason)
+		Expect(promotion.Status.Message).To(And(ContainSubstring("#%d belongs to instance %s", number, mark.Instance), mend))
+		Expect(apimeta.IsStatusConditionTrue(promotion.Status.Conditions, v1alpha1.StalledCondition)).To(BeTrue())
+		w.pass(second, "build")
+		w.looksAgain(ctx)
+		Expect(w.repository.PullRequests()).To(HaveExactElements(And(
+			HaveField("Title", "Theirs"), HaveField("Body", body), HaveField("Labels", BeEmpty()), HaveField("Merged", false))))
+		w.staysAt(ctx, "main", first)
+	},
+		Entry("another installation", SpecTimeout(patience*2), render.Marker{Instance: "elsewhere", Namespace: "apps", Application: "podinfo", Environment: "main"},
+			ContainSubstring("--instance")),
+		Entry("another Application", SpecTimeout(patience*2), render.Marker{Instance: instance, Namespace: "apps", Application: "other", Environment: "main"},
+			And(ContainSubstring("close that pull request"), Not(ContainSubstring("--instance")))),
+	)
 
 	It("that a person pushes to is left alone until they take it back", func(ctx SpecContext) {
 		w, first := throughPullRequests(ctx, ciGate)
