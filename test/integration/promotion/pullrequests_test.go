@@ -207,7 +207,7 @@ var _ = Describe("A promotion pull request", func() {
 		Expect(err).NotTo(HaveOccurred())
 		w.changes(ctx, func(app *v1alpha1.ApplicationSpec) { app.Suspend = false })
 
-		promotion := w.comesTo(ctx, "main", w.release(ctx, second, ""), v1alpha1.PromotionPending, v1alpha1.PullRequestForeignReason)
+		promotion := w.comesTo(ctx, "main", w.release(second, ""), v1alpha1.PromotionPending, v1alpha1.PullRequestForeignReason)
 		Expect(promotion.Status.Message).To(And(ContainSubstring("#%d belongs to instance %s", number, mark.Instance), mend))
 		Expect(apimeta.IsStatusConditionTrue(promotion.Status.Conditions, v1alpha1.StalledCondition)).To(BeTrue())
 		w.pass(second, "build")
