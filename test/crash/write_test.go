@@ -23,6 +23,9 @@ const (
 	toKubernetes server = "Kubernetes"
 )
 
+// editPull is the kind of a write that keeps the description of a pull request true.
+const editPull = "edit the pull request"
+
 // write is one request of the operator that changes something.
 type write struct {
 	server       server
@@ -89,7 +92,7 @@ func (w *write) onGitHub() string {
 		}
 		return "open the pull request"
 	case "PATCH pulls":
-		return "edit the pull request"
+		return editPull
 	case "PUT pulls":
 		return "merge the pull request"
 	case "POST issues":
