@@ -20,15 +20,9 @@ type Client struct {
 	repo    Repository
 }
 
-// Repository is what the client speaks about.
-func (c *Client) Repository() Repository { return c.repo }
-
-// Budget is what is left of the credential's primary limit, as GitHub last said.
-func (c *Client) Budget() Budget { return c.shared.limits.current() }
-
 // Invalidate makes what is remembered about the repository old. Every write of this client does it by itself, but not
 // commit statuses: nothing that is remembered follows from them.
-func (c *Client) Invalidate() { c.clients.Invalidate(c.repo) }
+func (c *Client) Invalidate() { c.clients.InvalidateKey(c.repo.Key()) }
 
 // key names something of this repository as this credential sees it.
 func (c *Client) key(parts ...string) string {

@@ -89,11 +89,8 @@ func (c *Clients) For(repo Repository, credential Credential) (*Client, error) {
 	return &Client{clients: c, shared: shared, repo: repo}, nil
 }
 
-// Invalidate makes everything that is remembered about a repository old, for every credential: the next observation
-// asks. Webhooks call it, and so does every write of a [Client].
-func (c *Clients) Invalidate(repo Repository) { c.memory.invalidate(repo.Key()) }
-
-// InvalidateKey is [Clients.Invalidate] for a key of [Event.Key].
+// InvalidateKey makes everything that is remembered about a repository old, for every credential: the next observation asks. The key
+// is [Event.Key], or [Repository.Key]. Webhooks call it, and so does every write of a [Client].
 func (c *Clients) InvalidateKey(key string) { c.memory.invalidate(key) }
 
 // CredentialBudget is the budget of one credential at one API root.

@@ -206,7 +206,7 @@ func TestAnAppObserves(t *testing.T) {
 			if _, err := client.Info(testContext(t)); err != nil {
 				t.Fatal(err)
 			}
-			if !client.Budget().Known {
+			if !client.shared.limits.current().Known {
 				t.Error("the budget of the installation is not known")
 			}
 			w.RevokeInstallationTokens(app.ID)

@@ -243,7 +243,7 @@ func TestBaseSideOfEveryMethod(t *testing.T) {
 			pull, _ := w.promote(t)
 			sha := emulator.Must(w.repository.MergePullRequest(pull.Number, method, "jane"))
 			found, err := w.client.PullRequestOfCommit(testContext(t), sha, "main")
-			if err != nil || found == nil || found.MergedBy != "jane" || found.CommitCount != 2 {
+			if err != nil || found == nil || found.MergedBy != "jane" {
 				t.Fatalf("found %+v, %v", found, err)
 			}
 			if side, err := w.client.BaseSide(testContext(t), *found); err != nil || side != base {

@@ -139,12 +139,6 @@ func IsNotFound(err error) bool {
 	return errors.As(err, &notFound)
 }
 
-// IsUnreachable says whether the error is, or wraps, an [UnreachableError].
-func IsUnreachable(err error) bool {
-	var unreachable *UnreachableError
-	return errors.As(err, &unreachable)
-}
-
 func orNone(message string) string {
 	if message == "" {
 		return "no reason given"

@@ -36,6 +36,9 @@ var knownEvents = []EventKind{
 	EventRepository,
 }
 
+// Known says whether a kind of event, as X-GitHub-Event gives it, means something here.
+func Known(kind string) bool { return slices.Contains(knownEvents, EventKind(kind)) }
+
 // Event is what a webhook says, as far as it is used: a hint of what to look at again. Nothing is decided by it.
 type Event struct {
 	Kind EventKind
@@ -44,17 +47,8 @@ type Event struct {
 	Host string
 	// Repository is owner/name.
 	Repository string
-	// Action is GitHub's: opened, completed, published…; "" for events that have none.
-	Action string
-	// Branch is the branch that it is about: that was pushed, created or deleted, that a check ran on, a pull request's
-	// base. Tag is the tag, of a push, a release, a create or delete.
-	Branch, Tag string
-	// Number is the pull request's.
-	Number int
 	// StatusContext is the context of a commit status.
 	StatusContext string
-	// SHAs are the commits that it is about, without repeats.
-	SHAs []string
 }
 
 // Key is the same as [Repository.Key] of the repository that the event is about; "" when it is about none.
@@ -65,71 +59,34 @@ func (e Event) Key() string {
 	return repositoryKey(e.Host, e.Repository)
 }
 
-// payload is what is read of the payloads: their fields do not get in each other's way.
+// payload is what is read of the payloads.
 type payload struct {
-	Action     string `json:"action"`
 	Repository *struct {
 		FullName string `json:"full_name"`
 		HTMLURL  string `json:"html_url"`
 		CloneURL string `json:"clone_url"`
 	} `json:"repository"`
-
-	// push, create, delete
-	Ref     string `json:"ref"`
-	RefType string `json:"ref_type"`
-	Before  string `json:"before"`
-	After   string `json:"after"`
-
-	// status
-	SHA      string `json:"sha"`
-	Context  string `json:"context"`
-	Branches []struct {
-		Name string `json:"name"`
-	} `json:"branches"`
-
-	Release struct {
-		TagName string `json:"tag_name"`
-	} `json:"release"`
-	PullRequest struct {
-		Number         int         `json:"number"`
-		MergeCommitSHA string      `json:"merge_commit_sha"`
-		Merged         bool        `json:"merged"`
-		Head           payloadSide `json:"head"`
-		Base           payloadSide `json:"base"`
-	} `json:"pull_request"`
-	CheckRun struct {
-		HeadSHA    string       `json:"head_sha"`
-		CheckSuite payloadSuite `json:"check_suite"`
-	} `json:"check_run"`
-	CheckSuite payloadSuite `json:"check_suite"`
-}
-
-type payloadSide struct {
-	Ref string `json:"ref"`
-	SHA string `json:"sha"`
-}
-
-type payloadSuite struct {
-	HeadBranch string `json:"head_branch"`
-	HeadSHA    string `json:"head_sha"`
+	// Context is a commit status's.
+	Context string `json:"context"`
 }
 
 // ParseEvent reads a delivery: kind is the value of X-GitHub-Event. A kind that means nothing here is
 // [EventUnknown] and its body is not looked at. Verify the signature before believing anything of it.
 func ParseEvent(kind string, body []byte) (Event, error) {
-	event := Event{Kind: EventKind(kind)}
-	if !slices.Contains(knownEvents, event.Kind) {
+	if !Known(kind) {
 		return Event{Kind: EventUnknown}, nil
 	}
+	event := Event{Kind: EventKind(kind)}
 	var read payload
 	if err := json.Unmarshal(body, &read); err != nil {
 		return Event{}, fmt.Errorf("reading a %s event: %w", kind, err)
 	}
-	event.Action = read.Action
 	if err := event.readRepository(read); err != nil {
 		return Event{}, fmt.Errorf("reading a %s event: %w", kind, err)
 	}
-	event.readSubject(read)
+	if event.Kind == EventStatus {
+		event.StatusContext = read.Context
+	}
 	return event, nil
 }
 
@@ -151,59 +108,4 @@ func (e *Event) readRepository(read payload) error {
 		return errors.New("it does not say which repository it is about")
 	}
 	return nil
-}
-
-// readSubject takes what the kind is about.
-func (e *Event) readSubject(read payload) {
-	switch e.Kind {
-	case EventPush:
-		e.readRef(read.Ref)
-		e.addSHAs(read.Before, read.After)
-	case EventCreate, EventDelete:
-		if read.RefType == "tag" {
-			e.Tag = read.Ref
-		} else {
-			e.Branch = read.Ref
-		}
-	case EventRelease:
-		e.Tag = read.Release.TagName
-	case EventPullRequest:
-		e.Number = read.PullRequest.Number
-		e.Branch = read.PullRequest.Base.Ref
-		e.addSHAs(read.PullRequest.Head.SHA)
-		if read.PullRequest.Merged {
-			e.addSHAs(read.PullRequest.MergeCommitSHA)
-		}
-	case EventCheckRun:
-		e.Branch = read.CheckRun.CheckSuite.HeadBranch
-		e.addSHAs(read.CheckRun.HeadSHA)
-	case EventCheckSuite:
-		e.Branch = read.CheckSuite.HeadBranch
-		e.addSHAs(read.CheckSuite.HeadSHA)
-	case EventStatus:
-		if len(read.Branches) > 0 {
-			e.Branch = read.Branches[0].Name
-		}
-		e.StatusContext = read.Context
-		e.addSHAs(read.SHA)
-	case EventRepository, EventPing, EventUnknown:
-	}
-}
-
-func (e *Event) readRef(ref string) {
-	if tag, ok := strings.CutPrefix(ref, "refs/tags/"); ok {
-		e.Tag = tag
-	}
-	if branch, ok := strings.CutPrefix(ref, "refs/heads/"); ok {
-		e.Branch = branch
-	}
-}
-
-// addSHAs takes full SHAs, but not the zeros that stand for "nothing".
-func (e *Event) addSHAs(shas ...string) {
-	for _, sha := range shas {
-		if checkSHA(sha) == nil && strings.Trim(sha, "0") != "" && !slices.Contains(e.SHAs, sha) {
-			e.SHAs = append(e.SHAs, sha)
-		}
-	}
 }

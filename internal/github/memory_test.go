@@ -97,7 +97,8 @@ func TestPiecesAgeOneByOne(t *testing.T) {
 func TestInvalidateMakesEveryPieceOld(t *testing.T) {
 	clock := newStepClock()
 	server := serve(t, oneBranch)
-	observer := NewObserver(NewClients(Options{Now: clock.now}))
+	clients := NewClients(Options{Now: clock.now})
+	observer := NewObserver(clients)
 	request := Request{Branches: []string{"main"}, MaxAge: time.Hour}
 	other := server.repository()
 	other.Name = "other"
@@ -117,7 +118,7 @@ func TestInvalidateMakesEveryPieceOld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	observer.InvalidateKey(event.Key())
+	clients.InvalidateKey(event.Key())
 	look()
 	if got := server.count("/acme/podinfo/git/ref/heads/main"); got != 4 {
 		t.Errorf("asked %d times, want twice for each credential", got)
@@ -190,7 +191,7 @@ func TestErrorsAreNotRemembered(t *testing.T) {
 	observer := NewObserver(NewClients(Options{}))
 	credential := mustCredential(t, tokenData("ghp_secret"))
 	request := Request{Branches: []string{"main"}, MaxAge: time.Hour}
-	if _, err := observer.Observe(testContext(t), server.repository(), credential, request); !IsUnreachable(err) {
+	if _, err := observer.Observe(testContext(t), server.repository(), credential, request); !isType[*UnreachableError](err) {
 		t.Errorf("got %v", err)
 	}
 	server.become(oneBranch)

@@ -102,12 +102,6 @@ func (c *Client) SeenBranch(ctx context.Context, branch string, maxAge time.Dura
 		func(ctx context.Context) (BranchHead, error) { return c.Branch(ctx, branch) })
 }
 
-// Invalidate makes every piece of a repository old, for every credential. Webhooks call it.
-func (o *Observer) Invalidate(repo Repository) { o.clients.Invalidate(repo) }
-
-// InvalidateKey is [Observer.Invalidate] for a key of [Event.Key].
-func (o *Observer) InvalidateKey(key string) { o.clients.InvalidateKey(key) }
-
 // look is one observation being put together.
 type look struct {
 	client *Client

@@ -126,22 +126,19 @@ func isMergeOf(pull PullRequest, sha string) bool {
 
 func pullFrom(found *gogithub.PullRequest) PullRequest {
 	pull := PullRequest{
-		Number:         found.GetNumber(),
-		URL:            found.GetHTMLURL(),
-		State:          PullRequestOpen,
-		Draft:          found.GetDraft(),
-		Title:          found.GetTitle(),
-		Body:           found.GetBody(),
-		Head:           sideFrom(found.GetHead()),
-		Base:           sideFrom(found.GetBase()),
-		MergedBy:       found.GetMergedBy().GetLogin(),
-		MergedAt:       found.GetMergedAt().Time,
-		ClosedAt:       found.GetClosedAt().Time,
-		CreatedAt:      found.GetCreatedAt().Time,
-		UpdatedAt:      found.GetUpdatedAt().Time,
-		Author:         found.GetUser().GetLogin(),
-		MergeableState: found.GetMergeableState(),
-		CommitCount:    found.GetCommits(),
+		Number:    found.GetNumber(),
+		URL:       found.GetHTMLURL(),
+		State:     PullRequestOpen,
+		Title:     found.GetTitle(),
+		Body:      found.GetBody(),
+		Head:      sideFrom(found.GetHead()),
+		Base:      sideFrom(found.GetBase()),
+		MergedBy:  found.GetMergedBy().GetLogin(),
+		MergedAt:  found.GetMergedAt().Time,
+		ClosedAt:  found.GetClosedAt().Time,
+		CreatedAt: found.GetCreatedAt().Time,
+		UpdatedAt: found.GetUpdatedAt().Time,
+		Author:    found.GetUser().GetLogin(),
 	}
 	switch {
 	case found.GetMerged() || !pull.MergedAt.IsZero():
@@ -149,9 +146,6 @@ func pullFrom(found *gogithub.PullRequest) PullRequest {
 		pull.MergeCommit = found.GetMergeCommitSHA()
 	case found.GetState() == "closed":
 		pull.State = PullRequestClosed
-	}
-	if found != nil {
-		pull.Mergeable = found.Mergeable
 	}
 	for _, label := range found.GetLabels() {
 		pull.Labels = append(pull.Labels, label.GetName())

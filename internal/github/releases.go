@@ -17,26 +17,6 @@ const (
 	maxTagDepth = 5
 )
 
-// Info says what GitHub knows about the repository, under whatever name it has now.
-func (c *Client) Info(ctx context.Context) (RepositoryInfo, error) {
-	sdk, owner, name := c.sdk()
-	found, _, err := sdk.Repositories.Get(ctx, owner, name)
-	if err == nil && found.GetFullName() == "" {
-		err = errIncomplete
-	}
-	if err != nil {
-		return RepositoryInfo{}, explain(ctx, "reading the repository "+c.repo.FullName(), err)
-	}
-	return RepositoryInfo{
-		FullName:      found.GetFullName(),
-		Moved:         repositoryKey(c.repo.Host, found.GetFullName()) != c.repo.Key(),
-		URL:           found.GetHTMLURL(),
-		DefaultBranch: found.GetDefaultBranch(),
-		Archived:      found.GetArchived(),
-		Private:       found.GetPrivate(),
-	}, nil
-}
-
 // Releases gives the published releases, newest first, with the commits that their tags point at. Drafts are left out:
 // they have no tag yet, and readers do not see them. Beyond [Options.MaxReleases] older ones are left out, too.
 func (c *Client) Releases(ctx context.Context) ([]Release, error) {

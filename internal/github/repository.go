@@ -4,6 +4,7 @@
 package github
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -139,4 +140,23 @@ func parseHTTPURL(field, raw string) (*url.URL, error) {
 		return nil, &URLError{field, fmt.Sprintf("is %q, but an address that begins with https:// is needed", raw)}
 	}
 	return u, nil
+}
+
+// Info says what GitHub knows about the repository, under whatever name it has now.
+func (c *Client) Info(ctx context.Context) (RepositoryInfo, error) {
+	sdk, owner, name := c.sdk()
+	found, _, err := sdk.Repositories.Get(ctx, owner, name)
+	if err == nil && found.GetFullName() == "" {
+		err = errIncomplete
+	}
+	if err != nil {
+		return RepositoryInfo{}, explain(ctx, "reading the repository "+c.repo.FullName(), err)
+	}
+	return RepositoryInfo{
+		FullName:      found.GetFullName(),
+		Moved:         repositoryKey(c.repo.Host, found.GetFullName()) != c.repo.Key(),
+		URL:           found.GetHTMLURL(),
+		DefaultBranch: found.GetDefaultBranch(),
+		Archived:      found.GetArchived(),
+	}, nil
 }

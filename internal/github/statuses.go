@@ -9,10 +9,9 @@ import (
 	"time"
 
 	gogithub "github.com/google/go-github/v92/github"
-)
 
-// maxDescription is GitHub's bound of a status's description, in characters.
-const maxDescription = 140
+	"github.com/mainstem-dev/mainstem/internal/render"
+)
 
 // StatusState is the state of a commit status.
 type StatusState string
@@ -43,7 +42,7 @@ func (c *Client) EnsureStatus(ctx context.Context, sha string, status Status) (w
 	if err := checkSHA(sha); err != nil {
 		return false, err
 	}
-	status.Description = cut(bounded(status.Description), maxDescription)
+	status.Description = render.CommitStatusDescription(status.Description)
 	saying := c.key("status", sha, status.Context, string(status.State), status.Description, status.TargetURL)
 	return share(ctx, &c.clients.saying, saying, func(ctx context.Context) (bool, error) { return c.ensureStatus(ctx, sha, status) })
 }

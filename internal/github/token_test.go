@@ -131,7 +131,7 @@ func TestWhatStopsAnAppIsSaid(t *testing.T) {
 		{"no such installation", status(404, "Not Found"), IsNotFound, "installation 34"},
 		{"suspended", status(403, "This installation has been suspended"), func(err error) bool { return isType[*PermissionDeniedError](err) }, "suspended"},
 		{"limited", status(429, "slow down", "Retry-After", "30"), func(err error) bool { at, ok := RetryAt(err); return ok && at.Equal(clock.now().Add(30*time.Second)) }, "rate limit"},
-		{"down", status(503, "down"), IsUnreachable, "503"},
+		{"down", status(503, "down"), func(err error) bool { return isType[*UnreachableError](err) }, "503"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			client := clientFor(t, NewClients(Options{Now: clock.now}), serve(t, tc.handler).repository(), mustCredential(t, appData()))

@@ -67,7 +67,7 @@ func TestNoServerIsUnreachable(t *testing.T) {
 	server.Close()
 	_, err := client.Info(testContext(t))
 	_, again := client.Info(testContext(t))
-	if !IsUnreachable(err) || !strings.Contains(err.Error(), "refused") {
+	if !isType[*UnreachableError](err) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("got %v", err)
 	}
 	if err.Error() != again.Error() {
@@ -85,7 +85,7 @@ func TestASlowAnswerIsUnreachable(t *testing.T) {
 	})
 	defer close(release)
 	_, err := server.client(t, Options{Timeout: 50 * time.Millisecond}).Info(testContext(t))
-	if !IsUnreachable(err) || !strings.Contains(err.Error(), "in time") {
+	if !isType[*UnreachableError](err) || !strings.Contains(err.Error(), "in time") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -94,7 +94,7 @@ func TestACancelledContextIsNotGitHubsFault(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	server := serve(t, func(http.ResponseWriter, *http.Request) { cancel() })
 	_, err := server.client(t, Options{}).Info(ctx)
-	if !errors.Is(err, context.Canceled) || IsUnreachable(err) {
+	if !errors.Is(err, context.Canceled) || isType[*UnreachableError](err) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -209,7 +209,7 @@ func TestUnchangedAnswersAreNotSentAgain(t *testing.T) {
 	if got := fmt.Sprint(codes); got != "[200 304 304]" {
 		t.Errorf("statuses %s: every call has to ask, and only the first to be answered in full", got)
 	}
-	if got := client.Budget(); got.Remaining != 4999 {
+	if got := client.shared.limits.current(); got.Remaining != 4999 {
 		t.Errorf("budget %+v is not the 304's", got)
 	}
 	// ETags belong to the token: another one begins anew.
@@ -292,7 +292,7 @@ func TestTokensDoNotLeaveTheHost(t *testing.T) {
 		w.WriteHeader(http.StatusMovedPermanently)
 	})
 	_, err := server.client(t, Options{}).Info(testContext(t))
-	if !IsUnreachable(err) || !strings.Contains(err.Error(), "another host") || asked {
+	if !isType[*UnreachableError](err) || !strings.Contains(err.Error(), "another host") || asked {
 		t.Errorf("got %v; the other host was asked: %t", err, asked)
 	}
 }
@@ -316,7 +316,7 @@ func TestRedirectsEnd(t *testing.T) {
 		w.Header().Set("Location", r.URL.Path)
 		w.WriteHeader(http.StatusMovedPermanently)
 	})
-	if _, err := server.client(t, Options{}).Info(testContext(t)); !IsUnreachable(err) || server.count("") != maxRedirects {
+	if _, err := server.client(t, Options{}).Info(testContext(t)); !isType[*UnreachableError](err) || server.count("") != maxRedirects {
 		t.Errorf("got %v after %d requests", err, server.count(""))
 	}
 }
@@ -372,7 +372,7 @@ func TestTheSecretsAuthorityIsTrusted(t *testing.T) {
 	}
 	data := tokenData("ghp_secret")
 	without := clientFor(t, NewClients(Options{}), repo, mustCredential(t, data))
-	if _, err = without.Info(testContext(t)); !IsUnreachable(err) || !strings.Contains(err.Error(), keyCACert) {
+	if _, err = without.Info(testContext(t)); !isType[*UnreachableError](err) || !strings.Contains(err.Error(), keyCACert) {
 		t.Errorf("without ca.crt: got %v", err)
 	}
 	data[keyCACert] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})

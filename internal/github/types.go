@@ -47,8 +47,6 @@ type RepositoryInfo struct {
 	DefaultBranch string
 	// Archived means read-only: nothing can be promoted there.
 	Archived bool
-	// Private says that not everybody can see it.
-	Private bool
 }
 
 // Release is a published GitHub release.
@@ -91,7 +89,6 @@ type PullRequest struct {
 	Number int
 	URL    string
 	State  PullRequestState
-	Draft  bool
 	Title  string
 	Body   string
 	Head   PullRequestSide
@@ -107,12 +104,6 @@ type PullRequest struct {
 	UpdatedAt          time.Time
 	// Author is the login of who opened it.
 	Author string
-	// Mergeable is nil while GitHub computes it: ask again. Lists do not have it.
-	Mergeable *bool
-	// MergeableState is GitHub's finer word (clean, blocked, behind, dirty, unstable…). Lists do not have it.
-	MergeableState string
-	// CommitCount is how many commits it has. Lists do not have it.
-	CommitCount int
 	// Labels are the labels' names.
 	Labels []string
 	// Reviewers are the logins, and TeamReviewers the team slugs, that are asked for a review and have not given one.

@@ -2,7 +2,6 @@ package github
 
 import (
 	"errors"
-	"reflect"
 	"strings"
 	"testing"
 )
@@ -44,7 +43,6 @@ const (
 )
 
 func TestParseEvent(t *testing.T) {
-	const zeros = "0000000000000000000000000000000000000000"
 	body := func(fields string) string {
 		return `{"repository":{"full_name":"Acme/Podinfo","html_url":"https://GHE.example.com:8443/Acme/Podinfo","clone_url":"https://x/y.git"}` + fields + `}`
 	}
@@ -56,34 +54,20 @@ func TestParseEvent(t *testing.T) {
 		name, kind, body string
 		want             Event
 	}{
-		{"a repository that is archived", "repository", body(`,"action":"archived"`), event(Event{Kind: EventRepository, Action: "archived"})},
-		{"a push", "push", body(`,"ref":"refs/heads/feature/x","before":"` + shaA + `","after":"` + shaB + `"`),
-			event(Event{Kind: EventPush, Branch: "feature/x", SHAs: []string{shaA, shaB}})},
-		{"a push that creates", "push", body(`,"ref":"refs/heads/main","before":"` + zeros + `","after":"` + shaB + `"`),
-			event(Event{Kind: EventPush, Branch: "main", SHAs: []string{shaB}})},
-		{"a push of a tag", "push", body(`,"ref":"refs/tags/v1","before":"` + zeros + `","after":"` + shaB + `"`),
-			event(Event{Kind: EventPush, Tag: "v1", SHAs: []string{shaB}})},
-		{"a branch is created", "create", body(`,"ref":"main","ref_type":"branch"`), event(Event{Kind: EventCreate, Branch: "main"})},
-		{"a tag is deleted", "delete", body(`,"ref":"v1","ref_type":"tag"`), event(Event{Kind: EventDelete, Tag: "v1"})},
-		{"a release", "release", body(`,"action":"published","release":{"tag_name":"v1.2.0"}`),
-			event(Event{Kind: EventRelease, Action: "published", Tag: "v1.2.0"})},
-		{"a pull request", "pull_request", body(`,"action":"opened","pull_request":{"number":7,"merged":false,"merge_commit_sha":"` + shaC + `","head":{"ref":"x","sha":"` + shaA + `"},"base":{"ref":"main","sha":"` + shaB + `"}}`),
-			event(Event{Kind: EventPullRequest, Action: "opened", Number: 7, Branch: "main", SHAs: []string{shaA}})},
-		{"a merge", "pull_request", body(`,"action":"closed","pull_request":{"number":7,"merged":true,"merge_commit_sha":"` + shaC + `","head":{"ref":"x","sha":"` + shaA + `"},"base":{"ref":"main","sha":"` + shaB + `"}}`),
-			event(Event{Kind: EventPullRequest, Action: "closed", Number: 7, Branch: "main", SHAs: []string{shaA, shaC}})},
-		{"a check run", "check_run", body(`,"action":"completed","check_run":{"head_sha":"` + shaA + `","check_suite":{"head_branch":"main"}}`),
-			event(Event{Kind: EventCheckRun, Action: "completed", Branch: "main", SHAs: []string{shaA}})},
-		{"a check suite on no branch", "check_suite", body(`,"action":"completed","check_suite":{"head_sha":"` + shaA + `","head_branch":null}`),
-			event(Event{Kind: EventCheckSuite, Action: "completed", SHAs: []string{shaA}})},
+		{"a repository that is archived", "repository", body(`,"action":"archived"`), event(Event{Kind: EventRepository})},
+		{"a push", "push", body(`,"ref":"refs/heads/feature/x","before":"` + shaA + `","after":"` + shaB + `"`), event(Event{Kind: EventPush})},
+		{"a tag is deleted", "delete", body(`,"ref":"v1","ref_type":"tag"`), event(Event{Kind: EventDelete})},
+		{"a pull request", "pull_request", body(`,"action":"opened","pull_request":{"number":7,"context":{}}`), event(Event{Kind: EventPullRequest})},
+		{"a check run", "check_run", body(`,"action":"completed","check_run":{"head_sha":"` + shaA + `"}`), event(Event{Kind: EventCheckRun})},
 		{"a status", "status", body(`,"sha":"` + shaA + `","state":"success","context":"ci/build","branches":[{"name":"main"}]`),
-			event(Event{Kind: EventStatus, Branch: "main", StatusContext: "ci/build", SHAs: []string{shaA}})},
+			event(Event{Kind: EventStatus, StatusContext: "ci/build"})},
 		{"a ping", "ping", body(`,"zen":"x","hook_id":1`), event(Event{Kind: EventPing})},
 		{"a ping of an organisation", "ping", `{"zen":"x"}`, Event{Kind: EventPing}},
 		{"something else", "issues", `not even JSON`, Event{Kind: EventUnknown}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := ParseEvent(tc.kind, []byte(tc.body))
-			if err != nil || !reflect.DeepEqual(got, tc.want) {
+			if err != nil || got != tc.want {
 				t.Errorf("got %+v, %v; want %+v", got, err, tc.want)
 			}
 		})

@@ -224,7 +224,7 @@ func (p post) request(ctx context.Context, address string, body io.Reader) (*htt
 // send gives the status and the body of the answer.
 func (e *endpoint) send(p post) (status int, body string) {
 	e.t.Helper()
-	request, err := p.request(e.t.Context(), "http://localhost"+DefaultPath, strings.NewReader(p.body))
+	request, err := p.request(e.t.Context(), "http://localhost"+Path, strings.NewReader(p.body))
 	if err != nil {
 		e.t.Fatal(err)
 	}

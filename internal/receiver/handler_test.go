@@ -42,13 +42,10 @@ func TestASignedDeliveryWakes(t *testing.T) {
 }
 
 func TestEveryKnownEventWakes(t *testing.T) {
-	for kind := range events {
-		if kind == github.EventPing {
-			continue
-		}
-		t.Run(string(kind), func(t *testing.T) {
+	for _, kind := range []string{"push", "create", "delete", "release", "pull_request", "check_run", "check_suite", "status", "repository"} {
+		t.Run(kind, func(t *testing.T) {
 			delivery := pushTo("acme/podinfo", keyA)
-			delivery.event = string(kind)
+			delivery.event = kind
 			oneApplication(t).expect(delivery, http.StatusAccepted, outcomeWoken, "team-a/podinfo")
 		})
 	}
@@ -107,7 +104,7 @@ func TestWhatIsNotBelieved(t *testing.T) {
 func TestOnlyPOSTIsOffered(t *testing.T) {
 	e := oneApplication(t)
 	recorder := httptest.NewRecorder()
-	e.handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodPut, DefaultPath, http.NoBody))
+	e.handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodPut, Path, http.NoBody))
 	if got := recorder.Header().Get("Allow"); got != http.MethodPost {
 		t.Errorf("Allow is %q", got)
 	}
@@ -166,7 +163,7 @@ func TestSize(t *testing.T) {
 
 	// Without a Content-Length the cap holds all the same.
 	large := padded(5 << 20)
-	request, err := large.request(t.Context(), "http://localhost"+DefaultPath, struct{ *strings.Reader }{strings.NewReader(large.body)})
+	request, err := large.request(t.Context(), "http://localhost"+Path, struct{ *strings.Reader }{strings.NewReader(large.body)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func (r *testReplica) relayed(t *testing.T) string {
 
 // deliver gives the status of the answer, 0 when there was none.
 func deliver(ctx context.Context, address string, delivery post) int {
-	request, err := delivery.request(ctx, "http://"+address+DefaultPath, strings.NewReader(delivery.body))
+	request, err := delivery.request(ctx, "http://"+address+Path, strings.NewReader(delivery.body))
 	if err != nil {
 		return 0
 	}

@@ -44,15 +44,8 @@ const (
 // otherEvents is the label of every event that means nothing here: the header is anybody's to write, and labels must be few.
 const otherEvents = "other"
 
-// events are those that mean something.
-var events = map[github.EventKind]bool{
-	github.EventPing: true, github.EventPush: true, github.EventCreate: true, github.EventDelete: true,
-	github.EventRelease: true, github.EventPullRequest: true, github.EventCheckRun: true, github.EventCheckSuite: true,
-	github.EventStatus: true, github.EventRepository: true,
-}
-
 func eventLabel(kind string) string {
-	if events[github.EventKind(kind)] {
+	if github.Known(kind) {
 		return kind
 	}
 	return otherEvents

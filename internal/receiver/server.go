@@ -25,39 +25,24 @@ const (
 	maxHeaderBytes    = 16 << 10
 )
 
-// DefaultPath is where GitHub posts deliveries to.
-const DefaultPath = "/github"
+// Path is where GitHub posts deliveries to. No other path is served.
+const Path = "/github"
 
 // Server serves a [Handler] until its context ends. Add it to a manager: it runs on every replica.
 type Server struct {
-	// Address is host:port to listen on, such as ":9292".
-	Address string
-	// Path is the one path that is served. Default: [DefaultPath].
-	Path string
-	// Handler takes the deliveries.
-	Handler http.Handler
-	// Listener, when set, is used instead of Address.
+	// Listener is where deliveries come.
 	Listener net.Listener
+	// Handler takes the deliveries, at [Path].
+	Handler http.Handler
 }
 
 // NeedLeaderElection says that replicas that are not the leader take deliveries too.
 func (s *Server) NeedLeaderElection() bool { return false }
 
-// Start listens and serves until ctx ends; then it lets deliveries that are under way finish, for at most 10 s.
+// Start serves until ctx ends; then it lets deliveries that are under way finish, for at most 10 s.
 func (s *Server) Start(ctx context.Context) error {
-	listener := s.Listener
-	if listener == nil {
-		var err error
-		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.Address); err != nil {
-			return fmt.Errorf("listening for webhooks on %s: %w", s.Address, err)
-		}
-	}
-	path := s.Path
-	if path == "" {
-		path = DefaultPath
-	}
 	routes := http.NewServeMux()
-	routes.Handle(path, s.Handler)
+	routes.Handle(Path, s.Handler)
 	server := &http.Server{
 		Handler:           routes,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -68,10 +53,10 @@ func (s *Server) Start(ctx context.Context) error {
 		// Deliveries that are under way when ctx ends are finished, so they must not inherit its end.
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
-	log.FromContext(ctx).Info("listening for webhooks", "address", listener.Addr().String(), "path", path)
+	log.FromContext(ctx).Info("listening for webhooks", "address", s.Listener.Addr().String(), "path", Path)
 
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
+	go func() { ended <- server.Serve(s.Listener) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serving webhooks: %w", err)

@@ -44,7 +44,7 @@ func TestServerServesOnePath(t *testing.T) {
 	e := oneApplication(t)
 	address, stop, ended := serve(t, e.handler)
 	httpClient := &http.Client{Timeout: patience}
-	for path, want := range map[string]int{DefaultPath: http.StatusAccepted, "/": http.StatusNotFound, "/github/other": http.StatusNotFound} {
+	for path, want := range map[string]int{Path: http.StatusAccepted, "/": http.StatusNotFound, "/github/other": http.StatusNotFound} {
 		delivery := pushTo("acme/podinfo", keyA)
 		request, err := delivery.request(t.Context(), "http://"+address+path, strings.NewReader(delivery.body))
 		if err != nil {
@@ -76,7 +76,7 @@ func TestATruncatedBody(t *testing.T) {
 	defer func() { _ = connection.Close() }()
 	delivery := pushTo("acme/podinfo", keyA)
 	_, err = fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%s: push\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s",
-		DefaultPath, github.HeaderEvent, github.HeaderSignature, delivery.signature, len(delivery.body), delivery.body[:50])
+		Path, github.HeaderEvent, github.HeaderSignature, delivery.signature, len(delivery.body), delivery.body[:50])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestStoppingIsGraceful(t *testing.T) {
 	address, stop, ended := serve(t, slow)
 	answered := make(chan int, 1)
 	go func() {
-		request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, "http://"+address+DefaultPath, http.NoBody)
+		request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, "http://"+address+Path, http.NoBody)
 		if err != nil {
 			answered <- 0
 			return
@@ -139,16 +139,5 @@ func TestStoppingIsGraceful(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Errorf("stopping: %v", err)
-	}
-}
-
-func TestAnAddressInUseIsAnError(t *testing.T) {
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	if err := (&Server{Address: listener.Addr().String()}).Start(t.Context()); err == nil {
-		t.Error("two servers listen on one address")
 	}
 }
