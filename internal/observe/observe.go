@@ -30,7 +30,7 @@ const (
 	targetMemory = time.Minute
 	// secretMemory is how long a Secret that was read is taken to be the same: one deploy takes several reconciliations within a second.
 	// One that GitHub refuses is read again at once.
-	secretMemory = 30 * time.Second
+	secretMemory = 5 * time.Second
 	// conflictRetry is when an object that stands in the way is looked for again, though its going wakes the Application.
 	conflictRetry = time.Minute
 	// targets and credentials bound how many of them are remembered.
