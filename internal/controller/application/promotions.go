@@ -5,6 +5,7 @@ package application
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -38,11 +39,31 @@ func (c *carrier) advance(ctx context.Context) error {
 // step brings one Promotion one step further.
 func (c *carrier) step(ctx context.Context, promotion *v1alpha1.Promotion) error {
 	next := policy.Next(c.state, promotion)
+	if next.Effect == policy.EffectMerge {
+		if err := c.confirm(ctx, promotion); err != nil {
+			return err
+		}
+	}
 	after := promotion.DeepCopy()
 	next = c.act(ctx, after, next)
 	policy.Record(c.state, after, next)
 	c.lookAgainAt(next.RecheckAt)
 	return c.writePromotion(ctx, promotion, after)
+}
+
+// confirm asks the API server whether a Promotion is what was observed. A merge cannot be taken back: nothing is merged for what has
+// changed meanwhile, nor while it could not be recorded.
+func (c *carrier) confirm(ctx context.Context, promotion *v1alpha1.Promotion) error {
+	var live v1alpha1.Promotion
+	key := client.ObjectKeyFromObject(promotion)
+	if err := c.Live.Get(ctx, key, &live); err != nil {
+		return fmt.Errorf("reading Promotion %s before its merge: %w", key, err)
+	}
+	if live.UID != promotion.UID || live.ResourceVersion != promotion.ResourceVersion {
+		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("promotions").GroupResource(), promotion.Name,
+			errors.New("it has changed since it was observed"))
+	}
+	return nil
 }
 
 // writePromotion writes a Promotion's status where it differs from what was observed, and tells what happened. The write is
