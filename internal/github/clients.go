@@ -93,25 +93,6 @@ func (c *Clients) For(repo Repository, credential Credential) (*Client, error) {
 // is [Event.Key], or [Repository.Key]. Webhooks call it, and so does every write of a [Client].
 func (c *Clients) InvalidateKey(key string) { c.memory.invalidate(key) }
 
-// CredentialBudget is the budget of one credential at one API root.
-type CredentialBudget struct {
-	APIURL string
-	// Fingerprint is the credential's.
-	Fingerprint string
-	Budget      Budget
-}
-
-// Budgets gives what is left of the primary limit, for every credential that is held.
-func (c *Clients) Budgets() []CredentialBudget {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	budgets := make([]CredentialBudget, 0, c.connections.Len())
-	for _, shared := range c.connections.Values() {
-		budgets = append(budgets, CredentialBudget{APIURL: shared.apiURL, Fingerprint: shared.fingerprint, Budget: shared.limits.current()})
-	}
-	return budgets
-}
-
 // connect makes what a credential shares.
 func (c *Clients) connect(key, apiURL string, credential Credential) (*connection, error) {
 	root, err := url.Parse(apiURL)

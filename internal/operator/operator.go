@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -88,6 +89,9 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 		return fmt.Errorf("setting the events up: %w", err)
 	}
 	clients := github.NewClients(github.Options{UserAgent: "mainstem/" + o.Version, Timeout: o.GitHubTimeout})
+	if err := metrics.Registry.Register(clients); err != nil {
+		return fmt.Errorf("registering the metrics of the GitHub client: %w", err)
+	}
 	if err := (&environment.Reconciler{Client: mgr.GetClient(), Recorder: recorder}).SetupWithManager(mgr, controller.Options{RateLimiter: retries()}); err != nil {
 		return fmt.Errorf("setting the Environment controller up: %w", err)
 	}
