@@ -6,6 +6,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,7 +78,7 @@ func Report(s *State) (v1alpha1.ApplicationStatus, time.Time) {
 		environments = append(environments, state)
 		again = earliest(again, recheck)
 	}
-	status.Environments = append(environments, reportLeft(s)...)
+	status.Environments = slices.Concat(environments, reportLeft(s))
 	status.Summary = cut(summary(s, environments), 1024)
 	reportConditions(s, &status)
 	return status, again

@@ -68,7 +68,8 @@ func (c *carrier) enterLedger(ctx context.Context) error {
 	}
 	for _, release := range policy.Ledger(c.state) {
 		patch := client.MergeFromWithOptions(before[release.Name], client.MergeFromWithOptimisticLock{})
-		if err := c.Client.Status().Patch(ctx, release, patch, client.FieldOwner(apply.FieldOwner)); client.IgnoreNotFound(err) != nil {
+		err := c.Client.Status().Patch(ctx, release, patch, client.FieldOwner(apply.FieldOwner))
+		if client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("writing the ledger of Release %s/%s: %w", release.Namespace, release.Name, err)
 		}
 	}
