@@ -20,9 +20,9 @@ import (
 const (
 	// maxComparisons bounds how many objects are remembered. One that was pushed out is compared in full again.
 	maxComparisons = 32768
-	// maxLag is how long a cache is waited for that has yet to see what was written. One that is still behind by then is broken, or the
+	// MaxLag is how long a cache is waited for that has yet to see what was written. One that is still behind by then is broken, or the
 	// API server counts anew, as after a restore from a backup.
-	maxLag = 10 * time.Second
+	MaxLag = 10 * time.Second
 )
 
 // comparison is one object as it was desired, and the version of the live one that it was compared with. Where both are the same
@@ -77,8 +77,13 @@ func (c *comparisons) unchanged(now comparison) bool {
 	if last.version == now.version {
 		return true
 	}
-	order, err := resourceversion.CompareResourceVersion(now.version, last.version)
-	return err == nil && order < 0 && time.Since(last.writtenAt) < maxLag
+	return Behind(now.version, last.version) && time.Since(last.writtenAt) < MaxLag
+}
+
+// Behind says that a cached resource version is older than one that was written. Of versions that are no numbers nothing is known.
+func Behind(cached, written string) bool {
+	order, err := resourceversion.CompareResourceVersion(cached, written)
+	return err == nil && order < 0
 }
 
 // found remembers that a comparison found the object as desired.

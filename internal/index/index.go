@@ -22,7 +22,7 @@ const (
 	ApplicationsByRepository = "spec.repository.key"
 )
 
-// Add adds every index. It is called once, before the cache starts.
+// Add adds the indexes of Applications. It is called once, before the cache starts.
 func Add(ctx context.Context, indexer client.FieldIndexer) error {
 	indexes := map[string]client.IndexerFunc{
 		ApplicationsByEnvironment: EnvironmentsOf,

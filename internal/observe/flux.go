@@ -118,8 +118,8 @@ func reported(k *kustomizev1.Kustomization, source *sourcev1.GitRepository) poli
 // workingDirectory is where kustomize-controller builds, under another name each time: the same failure has the same words without.
 var workingDirectory = regexp.MustCompile(`[^\s'":]*/kustomization-\d+`)
 
-// ReportedSource is what Flux says about a GitRepository. Its commit is that of its artifact. Its
-// message is about a failure, and stands while Flux tries again: what Flux is doing at the moment is nothing to write down.
+// ReportedSource is what Flux says about a GitRepository. Its commit is that of its artifact. Its message is about a
+// failure, and stands while Flux tries again: what Flux is doing at the moment is nothing to write down.
 func ReportedSource(source *sourcev1.GitRepository) policy.FluxSource {
 	result := policy.FluxSource{Exists: true}
 	failed := apimeta.FindStatusCondition(source.Status.Conditions, sourcev1.FetchFailedCondition)

@@ -39,6 +39,7 @@ func refusesCredential(problem *policy.Problem) bool {
 		problem.Reason == v1alpha1.RepositoryNotFoundReason)
 }
 
+// look reads the repository once, with the credential as it is known. What is wrong is State.GitHub.Problem.
 func (o *Observer) look(ctx context.Context, observation *Observation) error {
 	state := &observation.State
 	app := state.Application

@@ -68,14 +68,10 @@ func Run(ctx context.Context, config *rest.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := index.Add(ctx, mgr.GetFieldIndexer()); err != nil {
-		return err
-	}
-	if err := index.AddRecords(ctx, mgr.GetFieldIndexer()); err != nil {
-		return err
-	}
-	if err := index.AddTargets(ctx, mgr.GetFieldIndexer()); err != nil {
-		return err
+	for _, add := range []func(context.Context, client.FieldIndexer) error{index.Add, index.AddRecords, index.AddTargets} {
+		if err := add(ctx, mgr.GetFieldIndexer()); err != nil {
+			return err
+		}
 	}
 	operator, err := whoAmI(ctx, mgr)
 	if err != nil {

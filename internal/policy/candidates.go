@@ -97,11 +97,7 @@ var candidateChecks = []func(*State, *v1alpha1.ApplicationEnvironment, *v1alpha1
 
 // Candidates lists what could enter an environment, newest first, with why each cannot.
 func Candidates(s *State, env v1alpha1.EnvironmentName) []Candidate {
-	return candidatesFor(withLedgers(s), env)
-}
-
-func candidatesFor(s *State, env v1alpha1.EnvironmentName) []Candidate {
-	return slices.Collect(assessed(s, env))
+	return slices.Collect(assessed(withLedgers(s), env))
 }
 
 // assessed gives the candidates one after the other, newest first, and makes out only those that are asked for: an environment may

@@ -9,18 +9,16 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/expirable"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mainstem-dev/mainstem/internal/apply"
 )
 
 const (
 	// catchUp is when an Application is looked at again while the cache is older than what was written: a watch brings it within
 	// milliseconds.
 	catchUp = 20 * time.Millisecond
-	// maxLag is how long a cache is waited for. One that is still behind by then is broken, or the API server counts anew, as after
-	// a restore from a backup.
-	maxLag = 10 * time.Second
-	// maxWritten bounds how many objects are remembered: as many as are written within maxLag.
+	// maxWritten bounds how many objects are remembered: as many as are written within [apply.MaxLag].
 	maxWritten = 16384
 )
 
@@ -33,7 +31,7 @@ type written struct {
 }
 
 func (w *written) cache() *expirable.LRU[types.UID, string] {
-	w.once.Do(func() { w.versions = expirable.NewLRU[types.UID, string](maxWritten, nil, maxLag) })
+	w.once.Do(func() { w.versions = expirable.NewLRU[types.UID, string](maxWritten, nil, apply.MaxLag) })
 	return w.versions
 }
 
@@ -48,8 +46,7 @@ func (w *written) ahead(object client.Object) bool {
 	if !known {
 		return false
 	}
-	order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), last)
-	if err == nil && order < 0 {
+	if apply.Behind(object.GetResourceVersion(), last) {
 		return true
 	}
 	w.cache().Remove(object.GetUID()) // It has been seen.
