@@ -117,7 +117,7 @@ func (o *Observer) targetsOf(ctx context.Context, observation *Observation) erro
 		if environment == nil {
 			continue
 		}
-		problem, err := o.target(ctx, state.Application.Namespace, environment)
+		problem, err := o.target(ctx, observation, environment)
 		if err == nil && problem == nil {
 			problem, err = o.conflict(ctx, observation, v1alpha1.EnvironmentName(environment.Name))
 		}
@@ -150,7 +150,11 @@ func (o *Observer) conflict(ctx context.Context, observation *Observation, env v
 		"Kustomization %s exists in namespace %s and is not Mainstem's to change: rename or delete it; what becomes of what it deployed is in its spec.deletionPolicy", key.Name, key.Namespace)}, nil
 }
 
-func (o *Observer) target(ctx context.Context, namespace string, environment *v1alpha1.Environment) (*policy.Problem, error) {
+// target is an object that a deploy needs in the Application's namespace.
+type target struct{ kind, namespace, name string }
+
+// target says what is missing of what an Environment deploys with. What was found there lately is not asked for again.
+func (o *Observer) target(ctx context.Context, observation *Observation, environment *v1alpha1.Environment) (*policy.Problem, error) {
 	type part struct {
 		kind, name string
 		object     client.Object
@@ -164,9 +168,10 @@ func (o *Observer) target(ctx context.Context, namespace string, environment *v1
 			parts = append(parts, part{"ConfigMap", remote.ConfigMapRef.Name, &corev1.ConfigMap{}})
 		}
 	}
+	namespace := observation.State.Application.Namespace
 	for _, p := range parts {
-		memory := p.kind + "/" + namespace + "/" + p.name
-		if o.present.Contains(memory) {
+		wanted := target{p.kind, namespace, p.name}
+		if _, is := o.present.get(wanted, observation.interval); is {
 			continue
 		}
 		switch err := o.read(ctx, types.NamespacedName{Namespace: namespace, Name: p.name}, p.object); {
@@ -176,7 +181,7 @@ func (o *Observer) target(ctx context.Context, namespace string, environment *v1
 		case err != nil:
 			return nil, err
 		}
-		o.present.Add(memory, struct{}{})
+		o.present.keep(wanted, struct{}{})
 	}
 	return nil, nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fluxcd/pkg/apis/meta"
 	corev1 "k8s.io/api/core/v1"
@@ -37,7 +38,9 @@ func withSecret() *v1alpha1.Application {
 }
 
 // reader is an Observer of what an API server holds.
-func reader(live client.Client) *Observer { return New(Observer{Live: live, Cache: live}) }
+func reader(live client.Client) *Observer {
+	return New(Observer{Live: live, Cache: live, Now: time.Now})
+}
 
 // reads reads the credential of an Application anew, and expects no error.
 func (o *Observer) reads(t *testing.T, app *v1alpha1.Application) (github.Credential, *policy.Problem) {
@@ -51,16 +54,18 @@ func (o *Observer) reads(t *testing.T, app *v1alpha1.Application) (github.Creden
 }
 
 func of(app *v1alpha1.Application) *Observation {
-	return &Observation{State: policy.State{Application: app}}
+	return &Observation{State: policy.State{Application: app}, interval: intervalOf(app)}
 }
 
-func TestASecretIsReadOnceInAMoment(t *testing.T) {
+func TestASecretIsReadOnceInHalfAnInterval(t *testing.T) {
 	live := fake.NewClientBuilder().WithObjects(tokenSecret("1", "ghp_first")).Build()
-	o, app := reader(live), withSecret()
+	var now time.Time
+	o, app := New(Observer{Live: live, Cache: live, Now: func() time.Time { return now }}), withSecret()
 	first, _ := o.reads(t, app)
 	if err := live.Update(t.Context(), tokenSecret("1", "ghp_second")); err != nil {
 		t.Fatal(err)
 	}
+	now = now.Add(defaultInterval/2 - time.Second)
 	observation := of(app)
 	again, _, err := o.credential(t.Context(), observation)
 	if err != nil || again.Fingerprint() != first.Fingerprint() || !observation.remembered {
@@ -68,6 +73,14 @@ func TestASecretIsReadOnceInAMoment(t *testing.T) {
 	}
 	if rotated, _ := o.reads(t, app); rotated.Fingerprint() == first.Fingerprint() {
 		t.Error("what was to be forgotten is remembered")
+	}
+	if err := live.Update(t.Context(), tokenSecret("1", "ghp_third")); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(defaultInterval / 2)
+	observation = of(app)
+	if third, _, err := o.credential(t.Context(), observation); err != nil || third.Fingerprint() == again.Fingerprint() || observation.remembered {
+		t.Errorf("after half an interval it is not read again: %s, %v", third, err)
 	}
 }
 

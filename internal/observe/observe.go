@@ -15,7 +15,6 @@ import (
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/hashicorp/golang-lru/v2/expirable"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -26,14 +25,9 @@ import (
 )
 
 const (
-	// targetMemory is how long a target that was found present is taken to be so: it is asked for at every reconciliation.
-	targetMemory = time.Minute
-	// secretMemory is how long a Secret that was read is taken to be the same: one deploy takes several reconciliations within a second.
-	// One that GitHub refuses is read again at once.
-	secretMemory = 5 * time.Second
 	// conflictRetry is when an object that stands in the way is looked for again, though its going wakes the Application.
 	conflictRetry = time.Minute
-	// targets and credentials bound how many of them are remembered.
+	// targets and credentials bound how many of them are remembered, or known to be there.
 	targets     = 8192
 	credentials = 2048
 	// defaultInterval is how often GitHub is asked where the Application does not say.
@@ -62,17 +56,17 @@ type Observer struct {
 	Operator        string
 	SystemNamespace string
 
-	present *expirable.LRU[string, struct{}]
-	// recent are the credentials of Secrets, by namespace and name, that were read a moment ago.
-	recent *expirable.LRU[types.NamespacedName, github.Credential]
+	// present are the targets that were found there, and recent the credentials of Secrets that were read.
+	present *readings[target, struct{}]
+	recent  *readings[types.NamespacedName, github.Credential]
 	// parsed are credentials by the version of their Secret: to make out a private key takes as long as all decisions of a look.
 	parsed *lru.Cache[string, github.Credential]
 }
 
 // New makes an Observer of what is set in o.
 func New(o Observer) *Observer {
-	o.present = expirable.NewLRU[string, struct{}](targets, nil, targetMemory)
-	o.recent = expirable.NewLRU[types.NamespacedName, github.Credential](credentials, nil, secretMemory)
+	o.present = newReadings[target, struct{}](targets, o.Now)
+	o.recent = newReadings[types.NamespacedName, github.Credential](credentials, o.Now)
 	// New fails only for a size that is not positive.
 	o.parsed, _ = lru.New[string, github.Credential](credentials)
 	return &o
@@ -105,7 +99,7 @@ type Observation struct {
 // ForgetSecret lets the credential of an Application be read anew.
 func (o *Observer) ForgetSecret(app *v1alpha1.Application) {
 	if ref := app.Spec.Repository.SecretRef; ref != nil {
-		o.recent.Remove(types.NamespacedName{Namespace: app.Namespace, Name: ref.Name})
+		o.recent.forget(types.NamespacedName{Namespace: app.Namespace, Name: ref.Name})
 	}
 }
 

@@ -37,7 +37,7 @@ func (o *Observer) overlap(ctx context.Context, observation *Observation, env v1
 				return nil, err
 			}
 			if holder != "" {
-				return &policy.Problem{Reason: v1alpha1.TargetConflictReason, RetryAt: o.Now().Add(targetMemory), Message: fmt.Sprintf(
+				return &policy.Problem{Reason: v1alpha1.TargetConflictReason, RetryAt: o.Now().Add(conflictRetry), Message: fmt.Sprintf(
 					"%s is deployed by %s too, so that each undoes what the other does: give one of them another targetNamespace or path, or take it away",
 					index.DescribeTarget(target), holder)}, nil
 			}

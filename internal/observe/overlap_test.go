@@ -70,7 +70,7 @@ func TestWhoHasTheBetterRightToWhatBothApply(t *testing.T) {
 				}
 				return
 			}
-			if problem == nil || problem.Reason != v1alpha1.TargetConflictReason || !problem.RetryAt.Equal(now.Add(targetMemory)) {
+			if problem == nil || problem.Reason != v1alpha1.TargetConflictReason || !problem.RetryAt.Equal(now.Add(conflictRetry)) {
 				t.Fatalf("got %+v", problem)
 			}
 			for _, words := range []string{"Deployment web in namespace shop", test.told, "another targetNamespace"} {

@@ -88,7 +88,7 @@ func (o *Observer) look(ctx context.Context, observation *Observation) error {
 	return nil
 }
 
-// credential reads the Secret that the Application names, unless it was read a moment ago.
+// credential reads the Secret that the Application names, unless that was read lately. One that GitHub refuses is read again at once.
 func (o *Observer) credential(ctx context.Context, observation *Observation) (github.Credential, *policy.Problem, error) {
 	app := observation.State.Application
 	observation.remembered = false
@@ -97,7 +97,7 @@ func (o *Observer) credential(ctx context.Context, observation *Observation) (gi
 	}
 	name := app.Spec.Repository.SecretRef.Name
 	key := types.NamespacedName{Namespace: app.Namespace, Name: name}
-	if known, is := o.recent.Get(key); is {
+	if known, is := o.recent.get(key, observation.interval); is {
 		observation.remembered = true
 		return known, nil, nil
 	}
@@ -118,7 +118,7 @@ func (o *Observer) credential(ctx context.Context, observation *Observation) (gi
 		}
 		o.parsed.Add(version, credential)
 	}
-	o.recent.Add(key, credential)
+	o.recent.keep(key, credential)
 	return credential, nil, nil
 }
 

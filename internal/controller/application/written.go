@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/expirable"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -18,7 +18,7 @@ const (
 	// catchUp is when an Application is looked at again while the cache is older than what was written: a watch brings it within
 	// milliseconds.
 	catchUp = 20 * time.Millisecond
-	// maxWritten bounds how many objects are remembered: as many as are written within [apply.MaxLag].
+	// maxWritten bounds how many objects are remembered that the cache has yet to see.
 	maxWritten = 16384
 )
 
@@ -27,17 +27,24 @@ const (
 // nothing.
 type written struct {
 	once     sync.Once
-	versions *expirable.LRU[types.UID, string]
+	versions *lru.Cache[types.UID, version]
 }
 
-func (w *written) cache() *expirable.LRU[types.UID, string] {
-	w.once.Do(func() { w.versions = expirable.NewLRU[types.UID, string](maxWritten, nil, apply.MaxLag) })
+// version is a version of an object, and when it was written.
+type version struct {
+	name string
+	at   time.Time
+}
+
+func (w *written) cache() *lru.Cache[types.UID, version] {
+	// New fails only for a size that is not positive.
+	w.once.Do(func() { w.versions, _ = lru.New[types.UID, version](maxWritten) })
 	return w.versions
 }
 
 // remember notes the version of an object that was written.
 func (w *written) remember(object client.Object) {
-	w.cache().Add(object.GetUID(), object.GetResourceVersion())
+	w.cache().Add(object.GetUID(), version{object.GetResourceVersion(), time.Now()})
 }
 
 // ahead says whether a newer version of the object was written, which the cache has yet to see.
@@ -46,9 +53,9 @@ func (w *written) ahead(object client.Object) bool {
 	if !known {
 		return false
 	}
-	if apply.Behind(object.GetResourceVersion(), last) {
+	if apply.Behind(object.GetResourceVersion(), last.name) && time.Since(last.at) < apply.MaxLag {
 		return true
 	}
-	w.cache().Remove(object.GetUID()) // It has been seen.
+	w.cache().Remove(object.GetUID()) // It has been seen, or never will be.
 	return false
 }
