@@ -105,6 +105,7 @@ func (f *fetcher) commit(ctx context.Context, sha string) (policy.Commit, bool) 
 }
 
 func (f *fetcher) merge(ctx context.Context, sha string) (policy.Merge, bool) {
+	f.observation.passing = true
 	merge, err := f.observation.GitHub.MergeOf(ctx, sha, f.branchOf(sha), f.observation.interval)
 	if err != nil {
 		f.fail(err)
@@ -139,6 +140,7 @@ func (f *fetcher) branchOf(sha string) string {
 }
 
 func (f *fetcher) checks(ctx context.Context, sha string) (policy.Checks, bool) {
+	f.observation.passing = true
 	found, err := f.observation.GitHub.Checks(ctx, github.ChecksRequest{
 		SHA: sha, IgnorePrefix: render.CommitStatusContext(""), MaxAge: f.observation.interval,
 	})
@@ -176,6 +178,7 @@ func (f *fetcher) distance(ctx context.Context, span policy.Span) (policy.Distan
 		if !github.IsNotFound(err) {
 			f.fail(err)
 		}
+		f.observation.passing = true
 		return policy.Distance{}, false
 	}
 	return policy.Distance{Ahead: comparison.Ahead, Behind: comparison.Behind}, true
@@ -183,6 +186,7 @@ func (f *fetcher) distance(ctx context.Context, span policy.Span) (policy.Distan
 
 // branch reads the head of a branch that the Application does not follow, but once did.
 func (f *fetcher) branch(ctx context.Context, name string) (policy.Branch, bool) {
+	f.observation.passing = true
 	head, err := f.observation.GitHub.SeenBranch(ctx, name, f.observation.interval)
 	if err != nil {
 		f.fail(err)
@@ -205,6 +209,7 @@ func (f *fetcher) reaches(ctx context.Context, span policy.Span) (leads, known b
 
 // home is the branch that holds a commit, of those where it most likely is.
 func (f *fetcher) home(ctx context.Context, sha, target string) (string, bool) {
+	f.observation.passing = true
 	branch, err := f.observation.GitHub.HeldBy(ctx, sha, target, f.observation.defaultBranch)
 	if err != nil {
 		f.fail(err)
@@ -214,6 +219,7 @@ func (f *fetcher) home(ctx context.Context, sha, target string) (string, bool) {
 }
 
 func (f *fetcher) pull(ctx context.Context, promotion string, number int) (policy.PullRequest, bool) {
+	f.observation.passing = true
 	pull, err := f.observation.GitHub.PullRequest(ctx, number, f.observation.interval)
 	if err != nil {
 		return policy.PullRequest{Problem: problemOf(err)}, true

@@ -94,6 +94,9 @@ type Observation struct {
 	interval time.Duration
 	// remembered says that the credential was not read for this Observation.
 	remembered bool
+	// look is what was seen of the repository itself, and passing says that more was asked whose answer may change without it.
+	look    *Look
+	passing bool
 }
 
 // ForgetSecret lets the credential of an Application be read anew.
@@ -111,7 +114,12 @@ func (o *Observation) NextLook() time.Time {
 		}
 		return o.State.Now.Add(min(o.interval, retryInterval))
 	}
-	return o.FetchedAt.Add(o.interval + min(o.interval/10, lookTogether))
+	return nextLook(o.FetchedAt, o.interval)
+}
+
+// nextLook is when what was asked at a moment is asked again.
+func nextLook(fetchedAt time.Time, interval time.Duration) time.Time {
+	return fetchedAt.Add(interval + min(interval/10, lookTogether))
 }
 
 // Observe reads the cluster, and from GitHub the branches and releases that the Application follows. Errors are about the

@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,6 +20,34 @@ import (
 	"github.com/mainstem-dev/mainstem/internal/policy"
 	"github.com/mainstem-dev/mainstem/internal/render"
 )
+
+// Look is a look at a repository, which can be taken again.
+type Look struct {
+	repository github.Repository
+	credential github.Credential
+	request    github.Request
+	seen       github.Observation
+}
+
+// Look is what was seen of the repository, where nothing else of what GitHub was asked can have another answer as long as that stays so;
+// else it is nil.
+func (o *Observation) Look() *Look {
+	if o.passing || o.State.GitHub.Problem != nil {
+		return nil
+	}
+	return o.look
+}
+
+// SameAs says whether a repository is as it was seen, and when it is to be looked at again. Nothing is the same that could not be seen.
+func (o *Observer) SameAs(ctx context.Context, before *Look) (again time.Time, same bool) {
+	seen, err := o.Looks.Observe(ctx, before.repository, before.credential, before.request)
+	if err != nil {
+		return time.Time{}, false
+	}
+	again = nextLook(seen.FetchedAt, before.request.MaxAge)
+	seen.FetchedAt = before.seen.FetchedAt
+	return again, reflect.DeepEqual(seen, before.seen)
+}
 
 // repository reads the Application's credential, and from GitHub the heads of its branches and its releases. A credential that GitHub
 // refuses may have been rotated a moment ago: it is read anew and tried once more.
@@ -58,12 +88,14 @@ func (o *Observer) look(ctx context.Context, observation *Observation) error {
 		return nil //nolint:nilerr // It is a Problem of the State, which says how to mend it.
 	}
 	needs := policy.BranchNeeds(app)
-	seen, err := o.Looks.Observe(ctx, repository, credential, github.Request{Branches: needs.Branches, Releases: needs.Published, MaxAge: observation.interval})
+	request := github.Request{Branches: needs.Branches, Releases: needs.Published, MaxAge: observation.interval}
+	seen, err := o.Looks.Observe(ctx, repository, credential, request)
 	if err != nil {
 		state.GitHub.Problem = problemOf(err)
 		return ctx.Err()
 	}
 	observation.FetchedAt = seen.FetchedAt
+	observation.look = &Look{repository: repository, credential: credential, request: request, seen: seen}
 	state.GitHub.Archived = seen.Repository.Archived
 	if seen.Repository.Moved {
 		state.GitHub.MovedTo = seen.Repository.FullName

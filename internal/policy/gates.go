@@ -180,12 +180,23 @@ func Holding(s *State, env v1alpha1.EnvironmentName) []*v1alpha1.Hold {
 	return holding
 }
 
+// HoldEnds is when the first of the Holds that stop an environment now ends by itself; zero where none does.
+func HoldEnds(s *State, env v1alpha1.EnvironmentName) time.Time {
+	var first time.Time
+	for _, h := range Holding(s, env) {
+		if h.Spec.Until != nil {
+			first = earliest(first, h.Spec.Until.Time)
+		}
+	}
+	return first
+}
+
 func hold(s *State, e entrance) GateResult {
 	holding := Holding(s, e.env)
 	if len(holding) == 0 {
 		return GateResult{Outcome: v1alpha1.GatePassed, Reason: "NotHeld"}
 	}
-	result := GateResult{Outcome: v1alpha1.GateWaiting, Reason: "Held"}
+	result := GateResult{Outcome: v1alpha1.GateWaiting, Reason: "Held", RecheckAt: HoldEnds(s, e.env)}
 	endless := false
 	var by []string
 	for _, h := range holding {
@@ -195,7 +206,6 @@ func hold(s *State, e entrance) GateResult {
 			endless = true
 			continue
 		}
-		result.RecheckAt = earliest(result.RecheckAt, h.Spec.Until.Time)
 		if h.Spec.Until.After(result.Until) {
 			result.Until = h.Spec.Until.Time
 		}

@@ -125,7 +125,8 @@ func reportEnvironment(s *State, entry *v1alpha1.ApplicationEnvironment) (v1alph
 	state.Failed = failedIn(s, entry.Name)
 	state.Behind = behind(s, entry)
 	problem := Accept(s, entry.Name)
-	recheck := reportNext(s, entry, &state)
+	// Where nothing waits, the end of a Hold lets a change of what is deployed go in.
+	recheck := earliest(reportNext(s, entry, &state), HoldEnds(s, entry.Name))
 	if problem != nil {
 		state.Phase, state.WaitingFor = v1alpha1.EnvironmentWaiting, cut(problem.Message, 512)
 		recheck = earliest(recheck, problem.RetryAt)

@@ -23,6 +23,8 @@ type carrier struct {
 	observed map[string]*v1alpha1.Promotion
 	// progress are the Promotions whose record is behind in nothing but how far their deploy has come, as they are to be.
 	progress []*v1alpha1.Promotion
+	// begun is the rest that this reconciliation may end in.
+	begun *rest
 	// again is when to look again because of something that was done; zero where nothing asks for it.
 	again time.Time
 }

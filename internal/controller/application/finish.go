@@ -39,13 +39,17 @@ func (c *carrier) finish(ctx context.Context, requested string) (ctrl.Result, er
 		return ctrl.Result{}, err
 	}
 	status = *status.DeepCopy()
-	tellDenial(&status, c.tellGitHub(ctx, status))
+	denial := c.tellGitHub(ctx, status)
+	tellDenial(&status, denial)
 	if err := c.writeStatus(ctx, status); err != nil {
 		return ctrl.Result{}, err
 	}
 	c.lookAgainAt(recheck)
+	if denial == "" {
+		c.settle()
+	}
 	c.lookAgainAt(c.observation.NextLook())
-	return ctrl.Result{RequeueAfter: max(c.again.Sub(c.Now()), time.Millisecond)}, nil
+	return ctrl.Result{RequeueAfter: c.in(c.again)}, nil
 }
 
 func (c *carrier) writeStatus(ctx context.Context, status v1alpha1.ApplicationStatus) error {

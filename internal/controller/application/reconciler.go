@@ -43,6 +43,7 @@ type Reconciler struct {
 	Now func() time.Time
 
 	written written
+	rests   rests
 }
 
 // Recorder records events, on Kubernetes objects and, where there is one, with Flux's notification-controller.
@@ -66,10 +67,15 @@ func (r *Reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	app := &v1alpha1.Application{}
 	if err := r.Client.Get(ctx, request.NamespacedName, app); err != nil {
 		if client.IgnoreNotFound(err) == nil {
+			r.rests.end(request.NamespacedName)
 			return ctrl.Result{}, r.cancelOrphans(ctx, request.NamespacedName)
 		}
 		return ctrl.Result{}, fmt.Errorf("reading Application %s: %w", request, err)
 	}
+	if again, resting := r.stillRests(ctx, app); resting {
+		return ctrl.Result{RequeueAfter: r.in(again)}, nil
+	}
+	begun := r.rests.begin(request.NamespacedName)
 	if r.written.ahead(app) {
 		return ctrl.Result{RequeueAfter: catchUp}, nil
 	}
@@ -92,7 +98,7 @@ func (r *Reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 			return ctrl.Result{RequeueAfter: catchUp}, nil
 		}
 	}
-	c := &carrier{Reconciler: r, observation: observation, state: &observation.State, observed: map[string]*v1alpha1.Promotion{}}
+	c := &carrier{Reconciler: r, observation: observation, state: &observation.State, observed: map[string]*v1alpha1.Promotion{}, begun: begun}
 	if !app.Spec.Suspend {
 		if err := c.carry(ctx); err != nil {
 			return ctrl.Result{}, err
@@ -100,6 +106,9 @@ func (r *Reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	return c.finish(ctx, requested)
 }
+
+// in is how long it is until a moment.
+func (r *Reconciler) in(at time.Time) time.Duration { return max(at.Sub(r.Now()), time.Millisecond) }
 
 // lookAnewIfAsked makes what is known of the repository and its credential old, where somebody asks for a reconciliation in Flux's way. It returns
 // the annotation's value.

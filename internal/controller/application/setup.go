@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -28,21 +27,21 @@ import (
 )
 
 // SetupWithManager watches everything that may change a decision about an Application. woken bring Applications that a webhook
-// is about.
+// is about: those need no waking from their rest, for which GitHub is asked anew.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, woken []source.Source, options controller.Options) error {
 	build := ctrl.NewControllerManagedBy(mgr).
 		Named("application").
 		WithOptions(options).
 		For(&v1alpha1.Application{}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{}))).
-		Watches(&v1alpha1.Application{}, handler.EnqueueRequestsFromMapFunc(r.besides), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.Promotion{}, handler.EnqueueRequestsFromMapFunc(named)).
-		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(named)).
-		Watches(&v1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(r.ofApproval)).
-		Watches(&v1alpha1.Hold{}, handler.EnqueueRequestsFromMapFunc(r.ofHold)).
-		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.ofEnvironment), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		Watches(&kustomizev1.Kustomization{}, handler.EnqueueRequestsFromMapFunc(r.ofKustomization)).
-		Watches(&sourcev1.GitRepository{}, handler.EnqueueRequestsFromMapFunc(r.ofSource))
+		Watches(&v1alpha1.Application{}, r.waking(r.besides), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.Promotion{}, r.waking(named)).
+		Watches(&v1alpha1.Release{}, r.waking(named)).
+		Watches(&v1alpha1.Approval{}, r.waking(r.ofApproval)).
+		Watches(&v1alpha1.Hold{}, r.waking(r.ofHold)).
+		Watches(&v1alpha1.Environment{}, r.waking(r.ofEnvironment), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&corev1.Namespace{}, r.waking(r.inNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Watches(&kustomizev1.Kustomization{}, r.waking(r.ofKustomization)).
+		Watches(&sourcev1.GitRepository{}, r.waking(r.ofSource))
 	for _, from := range woken {
 		build = build.WatchesRawSource(from)
 	}
