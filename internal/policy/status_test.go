@@ -270,12 +270,13 @@ func TestReportLooksAgainExactly(t *testing.T) {
 		given *scene
 		want  string
 	}{
-		"never":                     {standard(), ""},
-		"at the end of a soak":      {opened(soaking(90 * time.Minute)), "30m"},
-		"at the end of a hold":      {opened().hold("main", until("20m")), "20m"},
-		"at the earlier of the two": {opened(soaking(90*time.Minute)).hold("main", until("20m")), "20m"},
-		"at the deadline":           {ready().promotion("main", "d1", toldFlux("-1m", "d1")), "9m"},
-		"when GitHub may answer":    {standard().outage("3m"), "3m"},
+		"never":                {standard(), ""},
+		"at the end of a soak": {opened(soaking(90 * time.Minute)), "30m"},
+		"at the end of a hold": {opened().hold("main", until("20m")), "20m"},
+		"at the end of a hold that nothing waits for": {standard().hold("main", until("20m")).hold("main"), "20m"},
+		"at the earlier of the two":                   {opened(soaking(90*time.Minute)).hold("main", until("20m")), "20m"},
+		"at the deadline":                             {ready().promotion("main", "d1", toldFlux("-1m", "d1")), "9m"},
+		"when GitHub may answer":                      {standard().outage("3m"), "3m"},
 		"when GitHub may be asked": {opened().do(func(s *State) {
 			s.GitHub.PullRequests["main-d1-1"] = PullRequest{Problem: &Problem{RetryAt: at("4m").Time}}
 		}), "4m"},
