@@ -35,6 +35,8 @@ const (
 	// lookTogether is how much later than the oldest part the others are asked for at most: a look that came when only the oldest
 	// has had its time would be followed by another one for the rest.
 	lookTogether = time.Second
+	// beats is into how many beats an interval is cut: looks begin on a beat, so that one is later by at most this part of the interval.
+	beats = 30
 	// retryInterval is when an unreachable GitHub is asked again, unless GitHub says when, or the interval is shorter.
 	retryInterval = 30 * time.Second
 )
@@ -117,9 +119,11 @@ func (o *Observation) NextLook() time.Time {
 	return nextLook(o.FetchedAt, o.interval)
 }
 
-// nextLook is when what was asked at a moment is asked again.
+// nextLook is when what was asked at a moment is asked again: when other Applications ask, too, because to wake for a single look costs as
+// much as the look.
 func nextLook(fetchedAt time.Time, interval time.Duration) time.Time {
-	return fetchedAt.Add(interval + min(interval/10, lookTogether))
+	beat := interval / beats
+	return fetchedAt.Add(interval + min(interval/10, lookTogether) + beat - 1).Truncate(beat)
 }
 
 // Observe reads the cluster, and from GitHub the branches and releases that the Application follows. Errors are about the

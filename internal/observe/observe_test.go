@@ -26,8 +26,8 @@ func TestNextLook(t *testing.T) {
 		problem  *policy.Problem
 		want     time.Time
 	}{
-		"an interval after the oldest part, and a second for the others": {5 * time.Minute, nil, fetched.Add(5*time.Minute + time.Second)},
-		"a short interval leaves the others a tenth of it":               {time.Second, nil, fetched.Add(1100 * time.Millisecond)},
+		"an interval after the oldest part, a second for the others, on the beat": {5 * time.Minute, nil, time.Date(2026, 3, 14, 9, 31, 40, 0, time.UTC)},
+		"a short interval leaves the others a tenth of it":                        {3 * time.Second, nil, fetched.Add(3300 * time.Millisecond)},
 		"when GitHub says":         {5 * time.Minute, &policy.Problem{RetryAt: now.Add(17 * time.Minute)}, now.Add(17 * time.Minute)},
 		"soon when it does not":    {5 * time.Minute, &policy.Problem{}, now.Add(30 * time.Second)},
 		"at the interval if short": {10 * time.Second, &policy.Problem{}, now.Add(10 * time.Second)},

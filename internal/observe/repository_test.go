@@ -65,7 +65,7 @@ func (l *lookedAt) same(t *testing.T) bool {
 	t.Helper()
 	l.now = l.now.Add(defaultInterval)
 	again, same := l.observer.SameAs(t.Context(), l.observation.Look())
-	if want := l.now.Add(defaultInterval + lookTogether); same && !again.Equal(want) {
+	if want := nextLook(l.now, defaultInterval); same && !again.Equal(want) {
 		t.Errorf("the next look is at %s, want %s", again, want)
 	}
 	return same
