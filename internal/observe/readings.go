@@ -27,11 +27,11 @@ func newReadings[K comparable, V any](size int, now func() time.Time) *readings[
 	return &readings[K, V]{entries: entries, now: now}
 }
 
-// get gives what was read in the last half of an interval. Between two looks nobody would see a change anyway; with this it is seen half an
-// interval later at most.
+// get gives what was read in the last half of an interval, of the default one at most. Between two looks nobody would see a change anyway;
+// with this it is seen so much later.
 func (r *readings[K, V]) get(key K, interval time.Duration) (V, bool) {
 	last, known := r.entries.Get(key)
-	if !known || r.now().Sub(last.at) >= interval/2 {
+	if !known || r.now().Sub(last.at) >= min(interval, defaultInterval)/2 {
 		var none V
 		return none, false
 	}

@@ -4,6 +4,7 @@
 package observe
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -135,7 +136,7 @@ func TestWhatMayChangeIsPassing(t *testing.T) {
 	}{
 		"a commit":                    {func(f *fetcher) { f.commit(t.Context(), head) }, false},
 		"a distance":                  {func(f *fetcher) { f.distance(t.Context(), policy.Span{Base: head, Head: head}) }, false},
-		"the distance of what is not": {func(f *fetcher) { f.distance(t.Context(), policy.Span{Base: head, Head: "0" + head[1:]}) }, true},
+		"the distance of what is not": {func(f *fetcher) { f.distance(t.Context(), policy.Span{Base: head, Head: strings.Repeat("0", 40)}) }, true},
 		"the checks of a commit":      {func(f *fetcher) { f.checks(t.Context(), head) }, true},
 		"whether it was merged":       {func(f *fetcher) { f.merge(t.Context(), head) }, true},
 		"another branch":              {func(f *fetcher) { f.branch(t.Context(), "main") }, true},

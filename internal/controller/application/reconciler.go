@@ -72,8 +72,8 @@ func (r *Reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 		return ctrl.Result{}, fmt.Errorf("reading Application %s: %w", request, err)
 	}
-	if again, resting := r.stillRests(ctx, app); resting {
-		return ctrl.Result{RequeueAfter: r.in(again)}, nil
+	if result, resting := r.stillRests(ctx, app); resting {
+		return result, nil
 	}
 	begun := r.rests.begin(request.NamespacedName)
 	if r.written.ahead(app) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -18,9 +19,12 @@ import (
 	"github.com/mainstem-dev/mainstem/internal/observe"
 )
 
-// looksAtRest is after how many looks at GitHub that found nothing new everything is observed and decided anew: Secrets and
-// ServiceAccounts are not watched, and what nobody thought of shows then.
-const looksAtRest = 12
+// After so many looks at GitHub that found nothing new, or so long, everything is observed and decided anew: Secrets and ServiceAccounts
+// are not watched, and what nobody thought of shows then.
+const (
+	looksAtRest = 12
+	longestRest = time.Hour
+)
 
 // rests are the Applications with which nothing is to be done until something changes. Of them, a look asks GitHub whether the branches
 // and releases are as they were, and no more: that is all that most reconciliations of most Applications have to find out. What is
@@ -39,8 +43,14 @@ type rest struct {
 	look    *observe.Look
 	// until is when time alone may change a decision; zero where it does not.
 	until time.Time
-	// looks is how many looks it lasts.
+	// since is when it began, and looks how many looks it lasts.
+	since time.Time
 	looks int
+}
+
+// isOver says that an Application is to be reconciled.
+func (on *rest) isOver(app *v1alpha1.Application, now time.Time) bool {
+	return on.looks == 0 || now.Sub(on.since) >= longestRest || on.version != app.ResourceVersion || (!on.until.IsZero() && !now.Before(on.until))
 }
 
 // begin notes that an Application is reconciled. What is watched from here on keeps it from coming to rest.
@@ -94,20 +104,21 @@ func (r *Reconciler) waking(concerned handler.MapFunc) handler.EventHandler {
 }
 
 // stillRests says whether there is nothing to be done with an Application, and when it is to be looked at again.
-func (r *Reconciler) stillRests(ctx context.Context, app *v1alpha1.Application) (again time.Time, resting bool) {
+func (r *Reconciler) stillRests(ctx context.Context, app *v1alpha1.Application) (result ctrl.Result, resting bool) {
 	on := r.rests.current(client.ObjectKeyFromObject(app))
-	if on == nil || on.looks == 0 || on.version != app.ResourceVersion || (!on.until.IsZero() && !r.Now().Before(on.until)) {
-		return time.Time{}, false
+	if on == nil || on.isOver(app, r.Now()) {
+		return ctrl.Result{}, false
 	}
 	again, same := r.Observer.SameAs(ctx, on.look)
 	if !same {
-		return time.Time{}, false
+		return ctrl.Result{}, false
 	}
 	on.looks--
 	if !on.until.IsZero() && on.until.Before(again) {
 		again = on.until
 	}
-	return again, true
+	// The looks of many Applications may come at once. What has changed goes first.
+	return ctrl.Result{RequeueAfter: r.in(again), Priority: new(handler.LowPriority)}, true
 }
 
 // settle lets the Application rest if nothing that GitHub was asked may have another answer at the next look. Those that share a
@@ -118,7 +129,7 @@ func (c *carrier) settle() {
 		return
 	}
 	app := c.state.Application
-	c.rests.settle(c.key(), c.begun, rest{version: app.ResourceVersion, look: look, until: c.again, looks: spread(app.UID)})
+	c.rests.settle(c.key(), c.begun, rest{version: app.ResourceVersion, look: look, until: c.again, since: c.state.Now, looks: spread(app.UID)})
 }
 
 // spread is for how many looks a rest lasts: not the same for all, or all that came to rest when the operator started would wake together

@@ -6,6 +6,7 @@ package application
 import (
 	"context"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -78,6 +79,28 @@ func TestWhatIsWatchedEndsTheRest(t *testing.T) {
 	}
 	if r.rests.current(other) == nil {
 		t.Error("another one does not rest any more")
+	}
+}
+
+func TestARestIsOver(t *testing.T) {
+	now := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+	app := &v1alpha1.Application{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "7"}}
+	for because, test := range map[string]struct {
+		change func(*rest)
+		want   bool
+	}{
+		"nothing has changed":                     {func(*rest) {}, false},
+		"time alone changes nothing yet":          {func(on *rest) { on.until = now.Add(time.Second) }, false},
+		"time alone may change something":         {func(on *rest) { on.until = now }, true},
+		"the Application was written":             {func(on *rest) { on.version = "6" }, true},
+		"it has had its looks":                    {func(on *rest) { on.looks = 0 }, true},
+		"it has had its hour, by a long interval": {func(on *rest) { on.since = now.Add(-time.Hour) }, true},
+	} {
+		on := &rest{version: "7", looks: 1, since: now.Add(-time.Hour + time.Second)}
+		test.change(on)
+		if got := on.isOver(app, now); got != test.want {
+			t.Errorf("%s: got %t, want %t", because, got, test.want)
+		}
 	}
 }
 
