@@ -199,6 +199,7 @@ func (f *fetcher) reaches(ctx context.Context, span policy.Span) (leads, known b
 	comparison, err := f.observation.GitHub.Compare(ctx, span.Base, span.Head)
 	switch {
 	case github.IsNotFound(err): // GitHub has forgotten the commit, or the two have no history in common.
+		f.observation.passing = true
 		return false, true
 	case err != nil:
 		f.fail(err)

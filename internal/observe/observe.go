@@ -123,7 +123,9 @@ func (o *Observation) NextLook() time.Time {
 // much as the look.
 func nextLook(fetchedAt time.Time, interval time.Duration) time.Time {
 	beat := interval / beats
-	return fetchedAt.Add(interval + min(interval/10, lookTogether) + beat - 1).Truncate(beat)
+	at := fetchedAt.Add(interval + min(interval/10, lookTogether))
+	// By Add alone, which keeps the clock that nobody sets: the age of what was fetched is told by that.
+	return at.Add(at.Add(beat - 1).Truncate(beat).Sub(at.Round(0)))
 }
 
 // Observe reads the cluster, and from GitHub the branches and releases that the Application follows. Errors are about the

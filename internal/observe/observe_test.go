@@ -39,6 +39,13 @@ func TestNextLook(t *testing.T) {
 	}
 }
 
+// TestTheNextLookIsOnNobodysClock : a wall clock that is set must not make a look come when the answers are not old yet, again and again.
+func TestTheNextLookIsOnNobodysClock(t *testing.T) {
+	if next := nextLook(time.Now(), time.Minute).String(); !strings.Contains(next, " m=") {
+		t.Errorf("%s has only a wall clock's time", next)
+	}
+}
+
 func TestWhatAnErrorOfGitHubMeans(t *testing.T) {
 	const doing = "reading acme/podinfo"
 	limitedUntil := now.Add(time.Hour)

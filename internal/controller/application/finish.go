@@ -46,10 +46,10 @@ func (c *carrier) finish(ctx context.Context, requested string) (ctrl.Result, er
 	}
 	c.lookAgainAt(recheck)
 	if denial == "" {
-		c.settle()
+		c.settle(status)
 	}
 	c.lookAgainAt(c.observation.NextLook())
-	return ctrl.Result{RequeueAfter: c.in(c.again)}, nil
+	return ctrl.Result{RequeueAfter: c.in(c.again), Priority: new(0)}, nil
 }
 
 func (c *carrier) writeStatus(ctx context.Context, status v1alpha1.ApplicationStatus) error {

@@ -6,6 +6,7 @@ package application
 import (
 	"context"
 	"hash/fnv"
+	"slices"
 	"sync"
 	"time"
 
@@ -115,21 +116,26 @@ func (r *Reconciler) stillRests(ctx context.Context, app *v1alpha1.Application) 
 	}
 	on.looks--
 	if !on.until.IsZero() && on.until.Before(again) {
-		again = on.until
+		return ctrl.Result{RequeueAfter: r.in(on.until), Priority: new(0)}, true
 	}
 	// The looks of many Applications may come at once. What has changed goes first.
 	return ctrl.Result{RequeueAfter: r.in(again), Priority: new(handler.LowPriority)}, true
 }
 
-// settle lets the Application rest if nothing that GitHub was asked may have another answer at the next look. Those that share a
-// repository tell GitHub together how it is, and look at each other for that.
-func (c *carrier) settle() {
+// settle lets the Application rest if nothing is on its way in any environment, nor waits, and nothing that GitHub was asked may have
+// another answer at the next look. Those that share a repository tell GitHub together how it is, and look at each other for that.
+func (c *carrier) settle(status v1alpha1.ApplicationStatus) {
 	look := c.observation.Look()
-	if look == nil || len(c.state.Peers) > 0 {
+	if look == nil || len(c.state.Peers) > 0 || !idle(status) {
 		return
 	}
 	app := c.state.Application
 	c.rests.settle(c.key(), c.begun, rest{version: app.ResourceVersion, look: look, until: c.again, since: c.state.Now, looks: spread(app.UID)})
+}
+
+// idle says that every environment runs what it is to run.
+func idle(status v1alpha1.ApplicationStatus) bool {
+	return !slices.ContainsFunc(status.Environments, func(e v1alpha1.EnvironmentState) bool { return e.Phase != v1alpha1.EnvironmentIdle })
 }
 
 // spread is for how many looks a rest lasts: not the same for all, or all that came to rest when the operator started would wake together

@@ -104,6 +104,18 @@ func TestARestIsOver(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatIsIdleEverywhereRests(t *testing.T) {
+	for phase, want := range map[v1alpha1.EnvironmentPhase]bool{
+		v1alpha1.EnvironmentIdle: true, v1alpha1.EnvironmentWaiting: false, v1alpha1.EnvironmentMerging: false,
+		v1alpha1.EnvironmentDeploying: false, v1alpha1.EnvironmentFailed: false,
+	} {
+		status := v1alpha1.ApplicationStatus{Environments: []v1alpha1.EnvironmentState{{Phase: v1alpha1.EnvironmentIdle}, {Phase: phase}}}
+		if got := idle(status); got != want {
+			t.Errorf("%s: got %t, want %t", phase, got, want)
+		}
+	}
+}
+
 func TestNotAllRestsLastTheSame(t *testing.T) {
 	seen := map[int]bool{}
 	for _, uid := range []types.UID{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"} {

@@ -5,7 +5,6 @@ package application
 
 import (
 	"context"
-	"slices"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/runtime/predicates"
@@ -98,11 +97,11 @@ func (r *Reconciler) applyingTheSame(ctx context.Context, object client.Object) 
 	return requests
 }
 
-// besides maps an Application that promotes through pull requests to the others of its repository that do: when it goes, or takes
-// another branch, the one that waited for its branch can have it.
+// besides maps an Application to the others of its repository: of those that promote through pull requests into one branch, the first has
+// it until it goes or takes another one; and all that share a commit and an environment tell GitHub together how that is.
 func (r *Reconciler) besides(ctx context.Context, object client.Object) []reconcile.Request {
 	keys := index.RepositoryOf(object)
-	if app, is := object.(*v1alpha1.Application); !is || len(keys) == 0 || !throughPullRequests(app) {
+	if len(keys) == 0 {
 		return nil
 	}
 	var peers v1alpha1.ApplicationList
@@ -111,15 +110,11 @@ func (r *Reconciler) besides(ctx context.Context, object client.Object) []reconc
 	}
 	var requests []reconcile.Request
 	for i := range peers.Items {
-		if peer := &peers.Items[i]; peer.UID != object.GetUID() && throughPullRequests(peer) {
+		if peer := &peers.Items[i]; peer.UID != object.GetUID() {
 			requests = append(requests, requestFor(peer.Namespace, peer.Name)...)
 		}
 	}
 	return requests
-}
-
-func throughPullRequests(app *v1alpha1.Application) bool {
-	return slices.ContainsFunc(app.Spec.Environments, func(e v1alpha1.ApplicationEnvironment) bool { return e.PullRequest != nil })
 }
 
 func (r *Reconciler) ofApproval(ctx context.Context, object client.Object) []reconcile.Request {
