@@ -26,7 +26,7 @@ import (
 )
 
 // SetupWithManager watches everything that may change a decision about an Application. woken bring Applications that a webhook
-// is about: those need no waking from their rest, for which GitHub is asked anew.
+// is about; these stay at rest unless GitHub, which they ask anew, has something new.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, woken []source.Source, options controller.Options) error {
 	build := ctrl.NewControllerManagedBy(mgr).
 		Named("application").
